@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+#
+# make            build/minivmm and build/minivmm-device
+# make run        set everything up and boot a guest behind a restricted pool
+# make test       set everything up and pass the tests
+# make help       the other targets
+#
+# CC=clang, BUILD=folder and SANITIZE=1 (AddressSanitizer and UndefinedBehaviorSanitizer) choose
+# another build; V=1 shows the commands.
+
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
+ARCH     ?= x86_64
+BUILD    ?= build
+PREFIX   ?= /usr/local
+SANITIZE ?=
+# Options for the unit tests, for example UNIT_ARGS='--filter virtqueue/*'.
+UNIT_ARGS ?=
+Q        := $(if $(V),,@)
+
+CPPFLAGS += -I. -D_GNU_SOURCE
+CFLAGS   ?= -O2 -g
+CFLAGS   += -std=gnu17 -pthread -Wall -Wextra -Wshadow -Wvla -Wmissing-prototypes \
+	    -Wstrict-prototypes -Wundef -Wformat=2 -Werror -fno-strict-aliasing
+ifneq ($(SANITIZE),)
+CFLAGS   += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+LDFLAGS  += -fsanitize=address,undefined
+endif
+
+vmm_libs    := -lfdt -lelf -ljansson
+device_libs := -lseccomp
+
+proto_src   := $(wildcard devices/proto/*.c)
+devices_src := $(wildcard devices/*.c devices/core/*.c)
+boot_src    := $(wildcard boot/*.c boot/$(ARCH)/*.c)
+vmm_src     := $(wildcard vmm/*.c vmm/virtio/*.c vmm/vhost/*.c vmm/arch/$(ARCH)/*.c)
+unit_src    := $(wildcard tests/unit/*.c)
+
+obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+
+# Everything but the two main() functions is linked by the unit tests too.
+device_main := devices/main.c
+vmm_main    := vmm/main.c
+proto_obj   := $(call obj,$(proto_src))
+devices_obj := $(call obj,$(filter-out $(device_main),$(devices_src)))
+vmm_obj     := $(call obj,$(filter-out $(vmm_main),$(vmm_src)) $(boot_src))
+
+.PHONY: all
+all: $(BUILD)/minivmm $(BUILD)/minivmm-device ## build both executables
+
+$(BUILD)/minivmm: $(call obj,$(vmm_main)) $(vmm_obj) $(proto_obj)
+$(BUILD)/minivmm: libs := $(vmm_libs)
+$(BUILD)/minivmm-device: $(call obj,$(device_main)) $(devices_obj) $(proto_obj)
+$(BUILD)/minivmm-device: libs := $(device_libs)
+$(BUILD)/unit-tests: $(call obj,$(unit_src)) $(vmm_obj) $(devices_obj) $(proto_obj)
+$(BUILD)/unit-tests: libs := -lcriterion $(vmm_libs) $(device_libs)
+
+$(BUILD)/minivmm $(BUILD)/minivmm-device $(BUILD)/unit-tests: $(BUILD)/flags
+	@echo "  LD      $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(libs)
+
+# -MD and not -MMD: check-arch wants to see the system's headers too.
+$(BUILD)/obj/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MD -MP -c -o $@ $<
+
+# Changes when the compiler or its options do, and with it everything that they made.
+flags = $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(flags)' | cmp -s - $@ || echo '$(flags)' >$@
+FORCE:
+
+.PHONY: setup images run test unit clang sanitize check-arch check-headers lint guest-test bench
+setup: ## install the Debian packages that everything here needs
+	tests/install-packages
+images: ## build the guest images and the emulated host
+	guest-images/build all
+run: setup ## set everything up and boot a guest behind a restricted pool
+	+$(MAKE) all
+	guest-images/build initramfs guest-kernel
+	tests/with-kvm tests/guest/demo
+test: setup ## set everything up and pass all tests
+	tests/run-all
+unit: $(BUILD)/unit-tests all ## run the unit tests (UNIT_ARGS: their options)
+	$(BUILD)/unit-tests $(UNIT_ARGS)
+clang: ## the same with clang, in build/clang
+	+$(MAKE) CC=clang BUILD=$(BUILD)/clang unit
+sanitize: ## the same with ASan and UBSan, in build/sanitize
+	+$(MAKE) SANITIZE=1 BUILD=$(BUILD)/sanitize unit
+check-arch: all ## check the rules of the architecture, and the checker
+	tests/check/architecture --self-test
+	tests/check/architecture $(BUILD)
+check-headers: ## compile every header alone, with gcc and clang
+	tests/check/headers $(CPPFLAGS) $(CFLAGS)
+lint: ## clang-format, clang-tidy, cppcheck, shellcheck, mandoc
+	tests/check/lint $(CPPFLAGS) -std=gnu17
+guest-test: all images ## boot guests where KVM works (BUILD=build/sanitize: those executables)
+	BUILD=$(BUILD) tests/with-kvm tests/guest/run $(GUEST_TESTS)
+bench: all images ## measure speed and size against QEMU
+	tests/bench/run
+
+.PHONY: format install clean help
+format: ## rewrite all C files in the house style
+	tests/check/sources '*.c' '*.h' | xargs clang-format -i
+install: all ## install below $(DESTDIR)$(PREFIX)
+	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/minivmm $(BUILD)/minivmm-device
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 docs/minivmm.1
+clean: ## remove what was built; images stay cached in .cache
+	rm -rf $(BUILD)
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | expand -t 16
+
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
