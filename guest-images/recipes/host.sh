@@ -1,0 +1,51 @@
+# shellcheck shell=bash disable=SC2034,SC2154,SC2164
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+#
+# The emulated KVM host: Debian's kernel (the generic one: the cloud flavour has no 9p) and an
+# initrd that loads a few modules and hands over to the file system of the machine outside.
+
+links=(host/vmlinuz host/initrd)
+meta=linux-image-6.12-amd64
+
+# In the order of loading; what they depend on is found by modprobe.
+modules=(9pnet_virtio 9p kvm-amd)
+
+recipe_inputs() {
+	find_kernel_package "$meta"
+	hash_packages busybox-static
+	hash_files "$images/host/init" "$images/pack-cpio"
+}
+
+# Puts the modules in $1/modules, unpacked, with the list of their names in loading order.
+collect_modules() {
+	local to=$1 release path name module
+	release=$(ls "$work/root/lib/modules")
+	depmod -b "$work/root" "$release"
+	mkdir "$to/modules"
+	for module in "${modules[@]}"; do
+		# /dev/null: the modprobe settings of this machine are not wanted.
+		modprobe -C /dev/null -d "$work/root" -S "$release" --show-depends "$module"
+	done >"$work/needed"
+	while read -r _ path _; do
+		name=$(basename "$path" .xz)
+		[ ! -e "$to/modules/$name" ] || continue
+		case $path in
+		*.xz) xz -dc "$path" >"$to/modules/$name" ;;
+		*) cp "$path" "$to/modules/$name" ;;
+		esac
+		echo "$name" >>"$to/modules/order"
+	done <"$work/needed"
+}
+
+recipe_make() {
+	local package version root=$work/initrd
+	read -r package version <inputs
+	unpack_package "$package" "$version"
+	mkdir -p "$root"/{bin,dev,new,proc,sys}
+	cp /bin/busybox "$root/bin/"
+	ln -s busybox "$root/bin/sh"
+	cp "$images/host/init" "$root/init"
+	collect_modules "$root"
+	"$images/pack-cpio" "$root" >initrd
+	cp "$work"/root/boot/vmlinuz-* vmlinuz
+}
