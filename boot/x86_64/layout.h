@@ -12,11 +12,14 @@
  *	  0xa0000     legacy area, not reported as RAM; 0xf0000 reserved
  *	0x00100000  RAM; kernel, initrd
  *	    ...     pools (2 MiB aligned)
- *	    ...     the last 2 MiB of low RAM: Linux ends its direct map at the last range that is
- *	            plain RAM, and one that is reserved through setup_data, as a pool, does not
- *count 0xc0000000  MMIO hole 0xfe000000  virtio-mmio windows, 0x1000 apart 0xfe100000  system
- *controller (poweroff), pvpanic 0xfec00000  IO-APIC 0xfee00000  local APIC 0x100000000 RAM above 4
- *GiB
+ *	    ...     the last 2 MiB of RAM: Linux ends its direct map at the last range of plain
+ *	            RAM, and a range reserved through setup_data, as a pool is, does not count
+ *	0xc0000000  MMIO hole
+ *	  0xfe000000  virtio-mmio windows, 0x1000 apart
+ *	  0xfe100000  system controller (poweroff), pvpanic
+ *	  0xfec00000  IO-APIC
+ *	  0xfee00000  local APIC
+ *	0x100000000 RAM above 4 GiB
  */
 #ifndef BOOT_X86_64_LAYOUT_H
 #define BOOT_X86_64_LAYOUT_H

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* What crosses to a back-end: a subset of requests, the windows, and nothing else of the guest. */
+#include <errno.h>
+#include <sys/stat.h>
+
+#include "tests/unit/vhost_session.h"
+
+/* A whole good session; @backend has what crossed. */
+static void run_good_session(struct session *session, struct scripted_backend *backend)
+{
+	session_init(session);
+	scripted_backend_init(backend);
+	cr_assert_eq(session_run(session, scripted_backend_start(backend)), 0);
+	vhost_frontend_close(&session->fe);
+	scripted_backend_join(backend);
+}
+
+static const struct vhost_user_msg *find(const struct scripted_backend *backend, uint32_t request)
+{
+	for (unsigned int i = 0; i < backend->nr_messages; i++)
+		if (backend->messages[i].hdr.request == request)
+			return &backend->messages[i];
+	cr_assert_fail("no %s", vhost_user_request_name(request));
+	return NULL;
+}
+
+Test(vhost_frontend, requests_in_their_order)
+{
+	struct session session;
+	struct scripted_backend backend;
+
+	run_good_session(&session, &backend);
+	cr_assert_eq(backend.nr_messages, NR_REQUESTS);
+	for (size_t i = 0; i < NR_REQUESTS; i++) {
+		const struct vhost_user_msg *msg = &backend.messages[i];
+
+		cr_expect_eq(msg->hdr.request, session_requests[i], "%zu: %s", i,
+			     vhost_user_request_name(msg->hdr.request));
+		cr_expect_eq(vhost_user_check_request(msg), 0, "%s is in the subset",
+			     vhost_user_request_name(msg->hdr.request));
+	}
+	scripted_backend_destroy(&backend);
+	session_destroy(&session);
+}
+
+static ino_t inode(int fd)
+{
+	struct stat st;
+
+	cr_assert_eq(fstat(fd, &st), 0);
+	return st.st_ino;
+}
+
+/* No address of ours, no memory but the windows'. */
+Test(vhost_frontend, windows_are_all_that_the_backend_sees)
+{
+	struct session session;
+	struct scripted_backend backend;
+	const struct vhost_user_msg *msg;
+
+	run_good_session(&session, &backend);
+	msg = find(&backend, VHOST_USER_SET_MEM_TABLE);
+	cr_assert_eq(msg->payload.memory.nregions, NR_WINDOWS);
+	cr_assert_eq(msg->nr_fds, NR_WINDOWS);
+	for (size_t i = 0; i < NR_WINDOWS; i++) {
+		const struct vhost_user_memory_region *region = &msg->payload.memory.regions[i];
+
+		cr_expect_eq(region->guest_phys_addr, session.windows[i].range.base);
+		cr_expect_eq(region->userspace_addr, session.windows[i].range.base);
+		cr_expect_eq(region->memory_size, session.windows[i].range.size);
+		cr_expect_eq(region->mmap_offset, 0);
+		cr_expect_eq(inode(msg->fds[i]), inode(session.windows[i].fd));
+	}
+	scripted_backend_destroy(&backend);
+	session_destroy(&session);
+}
+
+Test(vhost_frontend, no_other_request_carries_descriptors)
+{
+	struct session session;
+	struct scripted_backend backend;
+
+	run_good_session(&session, &backend);
+	for (unsigned int i = 0; i < backend.nr_messages; i++) {
+		const uint32_t request = backend.messages[i].hdr.request;
+		const bool vring = request == VHOST_USER_SET_VRING_KICK ||
+				   request == VHOST_USER_SET_VRING_CALL ||
+				   request == VHOST_USER_SET_VRING_ERR;
+
+		if (request != VHOST_USER_SET_MEM_TABLE)
+			cr_expect_eq(backend.messages[i].nr_fds, vring, "%s",
+				     vhost_user_request_name(request));
+	}
+	scripted_backend_destroy(&backend);
+	session_destroy(&session);
+}
+
+Test(vhost_frontend, eventfds_are_those_of_the_queue)
+{
+	struct session session;
+	struct scripted_backend backend;
+	const struct {
+		uint32_t request;
+		const int *fd;
+	} cases[] = {
+		{ VHOST_USER_SET_VRING_KICK, &session.fds.kick },
+		{ VHOST_USER_SET_VRING_CALL, &session.fds.call },
+		{ VHOST_USER_SET_VRING_ERR, &session.fds.err },
+	};
+
+	run_good_session(&session, &backend);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const struct vhost_user_msg *msg = find(&backend, cases[i].request);
+		eventfd_t value = 0;
+
+		cr_expect_eq(msg->payload.u64, QUEUE);
+		eventfd_write(msg->fds[0], 10 + i);
+		cr_expect_eq(eventfd_read(*cases[i].fd, &value), 0);
+		cr_expect_eq(value, 10 + i);
+	}
+	scripted_backend_destroy(&backend);
+	session_destroy(&session);
+}
+
+Test(vhost_frontend, features_as_a_backend_may_see_them)
+{
+	struct session session;
+	struct scripted_backend backend;
+
+	run_good_session(&session, &backend);
+	cr_expect_eq(session.fe.features, backend.features);
+	cr_expect_eq(find(&backend, VHOST_USER_SET_FEATURES)->payload.u64,
+		     VIRTIO_F_VERSION_1 | 1u << 9 | 1ull << VHOST_USER_F_PROTOCOL_FEATURES,
+		     "ACCESS_PLATFORM would make it wait for IOTLB messages");
+	scripted_backend_destroy(&backend);
+	session_destroy(&session);
+}
+
+Test(vhost_frontend, the_queue_starts_from_an_empty_ring)
+{
+	struct session session;
+	struct scripted_backend backend;
+	const struct vhost_user_vring_addr *addr;
+
+	run_good_session(&session, &backend);
+	addr = &find(&backend, VHOST_USER_SET_VRING_ADDR)->payload.addr;
+	cr_expect_eq(addr->index, QUEUE);
+	cr_expect_eq(addr->flags, 0);
+	cr_expect_eq(addr->descriptor, session_queue.addr[VIRTIO_RING_DESC]);
+	cr_expect_eq(addr->available, session_queue.addr[VIRTIO_RING_AVAIL]);
+	cr_expect_eq(addr->used, session_queue.addr[VIRTIO_RING_USED]);
+	cr_expect_eq(addr->log, 0);
+	cr_expect_eq(find(&backend, VHOST_USER_SET_VRING_NUM)->payload.state.index, QUEUE);
+	cr_expect_eq(find(&backend, VHOST_USER_SET_VRING_NUM)->payload.state.num, 128);
+	cr_expect_eq(find(&backend, VHOST_USER_SET_VRING_BASE)->payload.state.num, 0);
+	cr_expect_eq(find(&backend, VHOST_USER_SET_VRING_ENABLE)->payload.state.num, 1);
+	cr_expect_eq(find(&backend, VHOST_USER_GET_VRING_BASE)->payload.state.index, QUEUE);
+	scripted_backend_destroy(&backend);
+	session_destroy(&session);
+}
+
+Test(vhost_frontend, what_the_backend_tells)
+{
+	struct session session;
+	struct scripted_backend backend;
+
+	run_good_session(&session, &backend);
+	for (uint8_t i = 0; i < CONFIG_LEN; i++)
+		cr_expect_eq(session.config[i], 0x40 + i);
+	cr_expect_eq(session.report.requests, 1234);
+	cr_expect_eq(session.report.nr_violations, 1);
+	scripted_backend_destroy(&backend);
+	session_destroy(&session);
+}
+
+Test(vhost_frontend, only_known_protocol_features_are_taken)
+{
+	struct session session;
+	struct scripted_backend backend;
+	uint64_t known;
+
+	session_init(&session);
+	scripted_backend_init(&backend);
+	known = backend.protocol_features;
+	backend.protocol_features = UINT64_MAX;
+	cr_assert_eq(session_run(&session, scripted_backend_start(&backend)), 0);
+	vhost_frontend_close(&session.fe);
+	scripted_backend_join(&backend);
+	cr_expect_eq(find(&backend, VHOST_USER_SET_PROTOCOL_FEATURES)->payload.u64, known);
+	cr_expect_eq(session.fe.protocol_features, known);
+	scripted_backend_destroy(&backend);
+	session_destroy(&session);
+}
+
+/* A back-end that cannot report is never asked to. */
+Test(vhost_frontend, a_foreign_backend_does_not_report)
+{
+	struct session session;
+	struct scripted_backend backend;
+
+	session_init(&session);
+	scripted_backend_init(&backend);
+	backend.protocol_features &= ~(1ull << VHOST_USER_PROTOCOL_F_MINIVMM_REPORT);
+	cr_expect_eq(session_run(&session, scripted_backend_start(&backend)), -ENOTSUP);
+	cr_expect_eq(vhost_frontend_stop_queue(&session.fe, QUEUE), 0, "it is otherwise well");
+	vhost_frontend_close(&session.fe);
+	scripted_backend_join(&backend);
+	for (unsigned int i = 0; i < backend.nr_messages; i++)
+		cr_expect_neq(backend.messages[i].hdr.request, VHOST_USER_MINIVMM_GET_REPORT);
+	scripted_backend_destroy(&backend);
+	session_destroy(&session);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* One life of a vhost-user front-end: every request that it can send, to a scripted back-end. */
+#ifndef TESTS_UNIT_VHOST_SESSION_H
+#define TESTS_UNIT_VHOST_SESSION_H
+
+#include <criterion/criterion.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "tests/unit/scripted_backend.h"
+#include "vmm/vhost/frontend.h"
+#include "vmm/virtio/device.h"
+
+#define PATIENCE_MS 5000 /* where no deadline is meant to pass */
+#define NR_WINDOWS  2
+#define CONFIG_LEN  24
+#define QUEUE	    1
+
+static const struct virtio_queue session_queue = {
+	.size = 128,
+	.enabled = true,
+	.addr = { 0x40001000, 0x40002000, 0x40003000 },
+};
+
+/* The front-end's side of the bench: what it hands out, and the connection. */
+struct session {
+	int deadline_ms;
+	struct vhost_frontend fe;
+	struct dma_window windows[NR_WINDOWS];
+	struct vhost_queue_fds fds;
+	uint8_t config[CONFIG_LEN];
+	struct device_report_wire report;
+};
+
+static inline void session_init(struct session *session)
+{
+	*session = (struct session){
+		.deadline_ms = PATIENCE_MS,
+		.fe = { .sock = -1 },
+		.windows = {
+			{ { 0x40000000, 0x200000 }, memfd_create("a", MFD_CLOEXEC) },
+			{ { 0x100000000, 0x1000 }, memfd_create("b", MFD_CLOEXEC) },
+		},
+		.fds = {
+			.kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
+			.call = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
+			.err = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
+		},
+	};
+}
+
+static inline void session_destroy(struct session *session)
+{
+	vhost_frontend_close(&session->fe);
+	for (size_t i = 0; i < NR_WINDOWS; i++)
+		close(session->windows[i].fd);
+	close(session->fds.kick);
+	close(session->fds.call);
+	close(session->fds.err);
+}
+
+/* Every request that there is, until one fails. */
+static inline int session_run(struct session *session, int sock)
+{
+	struct vhost_frontend *fe = &session->fe;
+	int ret = vhost_frontend_open(fe, sock, session->deadline_ms, session->windows, NR_WINDOWS);
+
+	if (!ret)
+		ret = vhost_frontend_get_config(fe, session->config, CONFIG_LEN);
+	if (!ret)
+		ret = vhost_frontend_set_features(fe, VIRTIO_F_VERSION_1 |
+							      VIRTIO_F_ACCESS_PLATFORM | 1u << 9);
+	if (!ret)
+		ret = vhost_frontend_start_queue(fe, QUEUE, &session_queue, &session->fds);
+	if (!ret)
+		ret = vhost_frontend_stop_queue(fe, QUEUE);
+	if (!ret)
+		ret = vhost_frontend_get_report(fe, &session->report);
+	return ret;
+}
+
+/* What session_run() makes the front-end send, in this order. */
+static const uint32_t session_requests[] = {
+	VHOST_USER_GET_FEATURES,	  VHOST_USER_GET_PROTOCOL_FEATURES,
+	VHOST_USER_SET_PROTOCOL_FEATURES, VHOST_USER_SET_OWNER,
+	VHOST_USER_SET_MEM_TABLE,	  VHOST_USER_GET_CONFIG,
+	VHOST_USER_SET_FEATURES,	  VHOST_USER_SET_VRING_NUM,
+	VHOST_USER_SET_VRING_BASE,	  VHOST_USER_SET_VRING_ADDR,
+	VHOST_USER_SET_VRING_CALL,	  VHOST_USER_SET_VRING_ERR,
+	VHOST_USER_SET_VRING_KICK,	  VHOST_USER_SET_VRING_ENABLE,
+	VHOST_USER_GET_VRING_BASE,	  VHOST_USER_MINIVMM_GET_REPORT,
+};
+
+#define NR_REQUESTS (sizeof(session_requests) / sizeof(session_requests[0]))
+
+#endif

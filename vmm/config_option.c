@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* The table of options, their simple handlers, and --help, which is the table printed. */
+#include "vmm/config_option.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "devices/proto/version.h"
+
+#define HELP_COLUMN 35
+
+#define TEXT_OF(macro) TEXT_OF_(macro)
+#define TEXT_OF_(text) #text
+
+/* Checks a file name and leaves it where it is. */
+static enum config_result set_path(struct config_parser *parser, const char *value,
+				   const char **path)
+{
+	if (*value == '\0')
+		return config_refuse(parser, value, "empty file name");
+	if (strlen(value) >= PATH_MAX)
+		return config_refuse(parser, value, "longer than %d bytes", PATH_MAX - 1);
+	*path = value;
+	return CONFIG_RUN;
+}
+
+static enum config_result set_kernel(struct config_parser *parser, const char *value)
+{
+	return set_path(parser, value, &parser->config->kernel);
+}
+
+static enum config_result set_initrd(struct config_parser *parser, const char *value)
+{
+	return set_path(parser, value, &parser->config->initrd);
+}
+
+static enum config_result set_dump_dtb(struct config_parser *parser, const char *value)
+{
+	return set_path(parser, value, &parser->config->dump_dtb);
+}
+
+static enum config_result set_report(struct config_parser *parser, const char *value)
+{
+	return set_path(parser, value, &parser->config->report);
+}
+
+static enum config_result set_cmdline(struct config_parser *parser, const char *value)
+{
+	if (strlen(value) > CONFIG_MAX_CMDLINE)
+		return config_refuse(parser, value, "longer than %d bytes", CONFIG_MAX_CMDLINE);
+	parser->config->cmdline = value;
+	return CONFIG_RUN;
+}
+
+static enum config_result set_number(struct config_parser *parser, const char *value,
+				     unsigned int max, unsigned int *number)
+{
+	uint64_t n;
+	const int err = config_parse_number(value, &n);
+
+	if (err)
+		return config_refuse(parser, value, "%s", config_number_problem(err));
+	if (n < 1 || n > max)
+		return config_refuse(parser, value, "not in 1 to %u", max);
+	*number = (unsigned int)n;
+	return CONFIG_RUN;
+}
+
+static enum config_result set_cpus(struct config_parser *parser, const char *value)
+{
+	return set_number(parser, value, MACHINE_MAX_CPUS, &parser->config->cpus);
+}
+
+static enum config_result set_timeout(struct config_parser *parser, const char *value)
+{
+	return set_number(parser, value, CONFIG_MAX_TIMEOUT, &parser->config->timeout);
+}
+
+static enum config_result set_memory(struct config_parser *parser, const char *value)
+{
+	uint64_t size;
+	const int err = config_parse_size(value, &size);
+
+	if (err)
+		return config_refuse(parser, value, "%s", config_size_problem(err));
+	if (size < CONFIG_MIN_MEMORY)
+		return config_refuse(parser, value, "less than %lluM", CONFIG_MIN_MEMORY >> 20);
+	if (size > CONFIG_MAX_MEMORY)
+		return config_refuse(parser, value, "more than %lluG", CONFIG_MAX_MEMORY >> 30);
+	if (size % CONFIG_MEMORY_GRANULE != 0)
+		return config_refuse(parser, value, "not a multiple of 4K");
+	parser->config->memory = size;
+	return CONFIG_RUN;
+}
+
+static enum config_result set_rng(struct config_parser *parser, const char *value)
+{
+	(void)value;
+	parser->config->rng = true;
+	return CONFIG_RUN;
+}
+
+static enum config_result set_verbose(struct config_parser *parser, const char *value)
+{
+	(void)value;
+	parser->config->verbose = true;
+	return CONFIG_RUN;
+}
+
+static enum config_result set_console(struct config_parser *parser, const char *value)
+{
+	if (strcmp(value, "serial") == 0)
+		parser->config->console = CONFIG_CONSOLE_SERIAL;
+	else if (strcmp(value, "virtio") == 0)
+		parser->config->console = CONFIG_CONSOLE_VIRTIO;
+	else
+		return config_refuse(parser, value, "expected serial or virtio");
+	return CONFIG_RUN;
+}
+
+static enum config_result set_transport(struct config_parser *parser, const char *value)
+{
+	if (strcmp(value, "mmio") != 0)
+		return config_refuse(parser, value, "expected mmio");
+	return CONFIG_RUN;
+}
+
+static enum config_result set_sandbox(struct config_parser *parser, const char *value)
+{
+	if (strcmp(value, "full") == 0)
+		parser->config->sandbox = true;
+	else if (strcmp(value, "off") == 0)
+		parser->config->sandbox = false;
+	else
+		return config_refuse(parser, value, "expected full or off");
+	return CONFIG_RUN;
+}
+
+/* A text that the user asked for and does not get is an error like any other. */
+static enum config_result finish_output(struct config_parser *parser)
+{
+	if (fflush(parser->out) == 0)
+		return CONFIG_DONE;
+	return config_refuse(parser, "standard output", "%s", strerror(errno));
+}
+
+static enum config_result show_version(struct config_parser *parser, const char *value)
+{
+	(void)value;
+	fprintf(parser->out, "minivmm %s\n", MINIVMM_VERSION);
+	return finish_output(parser);
+}
+
+/* The names in the left column, the help text in the right one, line by line. */
+static void show_option(FILE *out, const struct config_option *option)
+{
+	const char *line = option->help;
+	size_t len = strcspn(line, "\n");
+	int left;
+
+	left = option->letter ? fprintf(out, "  -%c, ", option->letter) : fprintf(out, "      ");
+	left += fprintf(out, "--%s%s", option->name, option->argument);
+	fprintf(out, "%*s%.*s\n", HELP_COLUMN - left, "", (int)len, line);
+	while (line[len] == '\n') {
+		line += len + 1;
+		len = strcspn(line, "\n");
+		fprintf(out, "%*s%.*s\n", HELP_COLUMN, "", (int)len, line);
+	}
+}
+
+static enum config_result show_help(struct config_parser *parser, const char *value)
+{
+	(void)value;
+	fprintf(parser->out,
+		"Usage: minivmm --kernel FILE [OPTION]...   (a SIZE takes K, M or G)\n");
+	for (size_t i = 0; i < config_nr_options; i++) {
+		if (config_options[i].group)
+			fprintf(parser->out, "%s:\n", config_options[i].group);
+		show_option(parser->out, &config_options[i]);
+	}
+	return finish_output(parser);
+}
+
+#define FLAG	 CONFIG_ARGUMENT_NONE
+#define REQUIRED CONFIG_ARGUMENT_REQUIRED
+#define OPTIONAL CONFIG_ARGUMENT_OPTIONAL
+
+const struct config_option config_options[] = {
+	{ "Machine", "kernel", 'k', REQUIRED, false, " FILE",
+	  "bzImage or vmlinux to boot; required", set_kernel },
+	{ NULL, "initrd", 'i', REQUIRED, false, " FILE", "initial RAM disk", set_initrd },
+	{ NULL, "cmdline", 0, REQUIRED, false, " TEXT", "appended to the kernel command line",
+	  set_cmdline },
+	{ NULL, "cpus", 'c', REQUIRED, false, " N",
+	  "vCPUs, 1 to " TEXT_OF(MACHINE_MAX_CPUS) " (default 1)", set_cpus },
+	{ NULL, "memory", 'm', REQUIRED, false, " SIZE", "guest RAM without pools (default 512M)",
+	  set_memory },
+	{ "Devices", "disk", 'd', REQUIRED, true, " FILE[,ro][,serial=S]",
+	  "virtio disk; may be repeated", config_set_disk },
+	{ NULL, "rng", 0, FLAG, false, "", "virtio entropy source", set_rng },
+	{ NULL, "console", 0, REQUIRED, false, " KIND", "serial (default) or virtio", set_console },
+	{ NULL, "transport", 0, REQUIRED, false, " KIND", "of virtio devices: mmio (default)",
+	  set_transport },
+	{ NULL, "restricted-dma", 0, OPTIONAL, false, "[=LIST]",
+	  "devices reach DMA pools only. LIST:\n"
+	  "size=16M,policy=require|hope,share=device|all\n"
+	  "(size per pool; of a|b, a is the default)",
+	  config_set_restricted },
+	{ NULL, "sandbox", 0, REQUIRED, false, " MODE",
+	  "of device processes: full (default) or off", set_sandbox },
+	{ "Run", "dump-dtb", 0, REQUIRED, false, " FILE", "write the guest's device tree and end",
+	  set_dump_dtb },
+	{ NULL, "report", 0, REQUIRED, false, " FILE", "write what happened as JSON (-: stdout)",
+	  set_report },
+	{ NULL, "timeout", 0, REQUIRED, false, " SECONDS",
+	  "end the guest after that (default: never)", set_timeout },
+	{ NULL, "verbose", 'v', FLAG, false, "", "tell more on stderr", set_verbose },
+	{ NULL, "version", 0, FLAG, false, "", "print the version", show_version },
+	{ NULL, "help", 'h', FLAG, false, "", "print this", show_help },
+};
+
+const size_t config_nr_options = sizeof(config_options) / sizeof(config_options[0]);
+
+_Static_assert(sizeof(config_options) / sizeof(config_options[0]) <= CONFIG_MAX_OPTIONS,
+	       "raise CONFIG_MAX_OPTIONS");
+
+const struct config_option *config_option_find(const char *name, size_t len)
+{
+	for (size_t i = 0; i < config_nr_options; i++) {
+		if (strlen(config_options[i].name) == len &&
+		    memcmp(config_options[i].name, name, len) == 0)
+			return &config_options[i];
+	}
+	return NULL;
+}
+
+const struct config_option *config_option_find_letter(int letter)
+{
+	for (size_t i = 0; i < config_nr_options; i++) {
+		if (config_options[i].letter && config_options[i].letter == letter)
+			return &config_options[i];
+	}
+	return NULL;
+}

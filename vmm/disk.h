@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Opening disk images on behalf of the block device process, which cannot open anything itself.
+ */
+#ifndef VMM_DISK_H
+#define VMM_DISK_H
+
+#include <stdbool.h>
+
+/*
+ * Opens a regular file or block device for --disk. It is used as it is: no format is ever probed.
+ * Returns the descriptor (the caller's), or -errno after one line on stderr.
+ */
+int disk_open(const char *path, bool read_only);
+
+#endif

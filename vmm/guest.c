@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "vmm/guest.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "vmm/arch/arch.h"
+#include "vmm/disk.h"
+#include "vmm/exit_status.h"
+#include "vmm/log.h"
+
+static size_t count_devices(const struct config *config)
+{
+	return config->nr_disks + config->rng + (config->console == CONFIG_CONSOLE_VIRTIO);
+}
+
+static int plan_machine(struct guest *guest)
+{
+	const struct config *config = guest->config;
+	struct arch_needs needs = {
+		.nr_cpus = config->cpus,
+		.memory = config->memory,
+		.pool_size = config->pool_size,
+		.nr_virtio = count_devices(config),
+	};
+
+	if (config->restricted)
+		needs.nr_pools =
+			config->share == CONFIG_SHARE_ALL ? needs.nr_virtio > 0 : needs.nr_virtio;
+	for (size_t i = 0; i < needs.nr_virtio; i++) {
+		needs.virtio_pool[i] = MACHINE_NO_POOL;
+		if (config->restricted)
+			needs.virtio_pool[i] = config->share == CONFIG_SHARE_ALL ? 0 : (int)i;
+	}
+	if (arch_plan_machine(&guest->machine, &needs) < 0) {
+		log_error("--restricted-dma: %zu pools of %llu bytes: do not fit below 4 GiB",
+			  needs.nr_pools, (unsigned long long)needs.pool_size);
+		return EXIT_STATUS_USAGE;
+	}
+	return 0;
+}
+
+/* The console's device first, then what the architecture wants, then the user's own words. */
+static int compose_cmdline(struct guest *guest)
+{
+	const struct config *config = guest->config;
+	bool use_virtio = config->console == CONFIG_CONSOLE_VIRTIO;
+
+	if (asprintf(&guest->cmdline, "console=%s %s%s%s", use_virtio ? "hvc0" : "ttyS0",
+		     arch_default_cmdline(), config->cmdline ? " " : "",
+		     config->cmdline ? config->cmdline : "") < 0) {
+		guest->cmdline = NULL;
+		log_error("command line: %s", strerror(ENOMEM));
+		return EXIT_STATUS_HOST;
+	}
+	return 0;
+}
+
+int guest_plan(struct guest *guest, const struct config *config)
+{
+	struct boot_request request = {
+		.kernel = config->kernel,
+		.initrd = config->initrd,
+		.machine = &guest->machine,
+	};
+	int ret;
+
+	guest->config = config;
+	ret = plan_machine(guest);
+	if (!ret)
+		ret = compose_cmdline(guest);
+	if (ret)
+		return ret;
+	request.cmdline = guest->cmdline;
+	guest->has_plan = true;
+	if (boot_plan_create(&guest->plan, &request) < 0) {
+		log_error("%s", guest->plan.error);
+		return EXIT_STATUS_INPUT;
+	}
+	return 0;
+}
+
+int guest_create_vm(struct guest *guest)
+{
+	const struct config *config = guest->config;
+	int ret;
+
+	if (vm_create(&guest->vm) < 0)
+		return EXIT_STATUS_HOST;
+	guest->has_vm = true;
+	ret = guest_memory_create(&guest->memory, &guest->machine, !config->restricted);
+	if (ret) {
+		log_error("guest memory: %llu bytes: %s", (unsigned long long)config->memory,
+			  strerror(-ret));
+		return EXIT_STATUS_HOST;
+	}
+	guest->has_memory = true;
+	if (vm_setup(&guest->vm, &guest->memory) < 0)
+		return EXIT_STATUS_HOST;
+	ret = ending_init(&guest->ending);
+	if (ret) {
+		log_error("eventfd: %s", strerror(-ret));
+		return EXIT_STATUS_HOST;
+	}
+	guest->has_ending = true;
+	if (console_init(&guest->console, &guest->platform.uart, &guest->vm,
+			 config->console == CONFIG_CONSOLE_VIRTIO) < 0)
+		return EXIT_STATUS_HOST;
+	guest->has_console = true;
+	guest->platform.ending = &guest->ending;
+	return arch_platform_setup(&guest->platform) < 0 ? EXIT_STATUS_HOST : 0;
+}
+
+/* Starts the next device in the windows that the machine plan gives it. */
+static int start_device(struct guest *guest, const struct device_request *request)
+{
+	const struct config *config = guest->config;
+	const struct device_policy policy = {
+		.restricted = config->restricted,
+		.policy = config->policy,
+	};
+	struct dma_window windows[MACHINE_MAX_RAM_RANGES];
+	int pool = guest->machine.virtio[guest->devices.count].pool;
+	size_t nr_windows;
+	int ret;
+
+	if (pool == MACHINE_NO_POOL) {
+		nr_windows =
+			guest_memory_ram_windows(&guest->memory, windows, MACHINE_MAX_RAM_RANGES);
+	} else {
+		windows[0] = guest_memory_pool_window(&guest->memory, (size_t)pool);
+		nr_windows = 1;
+	}
+	ret = devices_start(&guest->devices, request, windows, nr_windows, &policy);
+	return ret ? EXIT_STATUS_HOST : 0;
+}
+
+static int start_disk(struct guest *guest, const struct config_disk *disk)
+{
+	struct device_request request = { .kind = "blk", .sandbox = guest->config->sandbox };
+	char serial[CONFIG_SERIAL_MAX + sizeof("--serial=")];
+	size_t n = 0;
+	int ret;
+
+	request.backend_fd = disk_open(disk->path, disk->read_only);
+	if (request.backend_fd < 0)
+		return EXIT_STATUS_INPUT;
+	if (disk->read_only)
+		request.args[n++] = "--read-only";
+	if (disk->serial[0] != '\0') {
+		snprintf(serial, sizeof(serial), "--serial=%s", disk->serial);
+		request.args[n++] = serial;
+	}
+	ret = start_device(guest, &request);
+	close(request.backend_fd);
+	return ret;
+}
+
+static int start_all_devices(struct guest *guest)
+{
+	const struct config *config = guest->config;
+	int ret = 0;
+
+	if (guest->machine.nr_virtio == 0)
+		return 0;
+	if (!config->sandbox)
+		log_error("--sandbox=off: device processes run with all rights of this user");
+	guest->devices.exe_fd = worker_open_executable();
+	if (guest->devices.exe_fd < 0)
+		return EXIT_STATUS_HOST;
+	for (size_t i = 0; i < config->nr_disks && !ret; i++)
+		ret = start_disk(guest, &config->disks[i]);
+	if (!ret && config->rng) {
+		const struct device_request rng = {
+			.kind = "rng",
+			.backend_fd = -1,
+			.sandbox = config->sandbox,
+		};
+
+		ret = start_device(guest, &rng);
+	}
+	if (!ret && config->console == CONFIG_CONSOLE_VIRTIO) {
+		const struct device_request console = {
+			.kind = "console",
+			.backend_fd = guest->console.stream_far,
+			.sandbox = config->sandbox,
+		};
+
+		ret = start_device(guest, &console);
+	}
+	close(guest->devices.exe_fd);
+	return ret;
+}
+
+int guest_start_devices(struct guest *guest)
+{
+	int ret = start_all_devices(guest);
+
+	if (ret)
+		return ret;
+	/*
+	 * From here on no process of the same user may look into us: neither ptrace nor
+	 * /proc/PID/mem. Only now, because it would give /proc/PID/uid_map of our children to root.
+	 */
+	if (prctl(PR_SET_DUMPABLE, 0) < 0) {
+		log_error("sandbox: PR_SET_DUMPABLE: %s", strerror(errno));
+		return EXIT_STATUS_HOST;
+	}
+	if (devices_attach(&guest->devices, &guest->machine, &guest->vm, &guest->platform.mmio) < 0)
+		return EXIT_STATUS_HOST;
+	return 0;
+}
+
+static int load_segment(struct guest *guest, const struct boot_segment *segment)
+{
+	int ret;
+
+	if (segment->data)
+		ret = guest_memory_write(&guest->memory, segment->gpa, segment->data, segment->len);
+	else
+		ret = guest_memory_read_file(&guest->memory, segment->gpa, segment->fd,
+					     (off_t)segment->offset, segment->len);
+	if (!ret)
+		return 0;
+	log_error("%s: %llu bytes at %#llx: %s", segment->what, (unsigned long long)segment->len,
+		  (unsigned long long)segment->gpa,
+		  ret == -EIO ? "the file is shorter than it was" : strerror(-ret));
+	return EXIT_STATUS_INPUT;
+}
+
+static int create_vcpus(struct guest *guest)
+{
+	unsigned int nr_cpus = guest->machine.nr_cpus;
+
+	guest->vcpus = calloc(nr_cpus, sizeof(*guest->vcpus));
+	if (!guest->vcpus) {
+		log_error("vcpus: %s", strerror(ENOMEM));
+		return EXIT_STATUS_HOST;
+	}
+	for (unsigned int i = 0; i < nr_cpus; i++) {
+		struct vcpu *vcpu = &guest->vcpus[guest->nr_vcpus++];
+
+		if (vcpu_create(vcpu, &guest->vm, i) < 0 ||
+		    arch_vcpu_setup(&guest->vm, vcpu, nr_cpus) < 0)
+			return EXIT_STATUS_HOST;
+		vcpu->mmio = &guest->platform.mmio;
+		vcpu->pio = &guest->platform.pio;
+		vcpu->ending = &guest->ending;
+	}
+	return arch_vcpu_set_entry(&guest->vcpus[0], &guest->plan) < 0 ? EXIT_STATUS_HOST : 0;
+}
+
+int guest_load(struct guest *guest)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < guest->plan.nr_segments && !ret; i++)
+		ret = load_segment(guest, &guest->plan.segments[i]);
+	guest_memory_seal(&guest->memory);
+	if (!ret)
+		ret = create_vcpus(guest);
+	boot_plan_destroy(&guest->plan);
+	guest->has_plan = false;
+	return ret;
+}
+
+void guest_stop_devices(struct guest *guest)
+{
+	devices_end(&guest->devices);
+}
+
+void guest_destroy(struct guest *guest)
+{
+	for (unsigned int i = 0; i < guest->nr_vcpus; i++)
+		vcpu_destroy(&guest->vcpus[i]);
+	free(guest->vcpus);
+	if (guest->has_loop)
+		main_loop_destroy(&guest->loop);
+	if (guest->has_console)
+		console_destroy(&guest->console);
+	if (guest->has_ending)
+		ending_destroy(&guest->ending);
+	if (guest->has_vm)
+		vm_destroy(&guest->vm);
+	if (guest->has_memory)
+		guest_memory_destroy(&guest->memory);
+	if (guest->has_plan)
+		boot_plan_destroy(&guest->plan);
+	free(guest->cmdline);
+}

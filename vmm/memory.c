@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+#include "vmm/memory.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/*
+ * Shared memory that a device process may hold. Without the seals its ftruncate() would turn our
+ * next access into SIGBUS.
+ */
+static int create_sealed_memfd(const char *name, uint64_t size)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -errno;
+	if (ftruncate(fd, (off_t)size) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+static int map_region(struct guest_region *region)
+{
+	int flags = region->fd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
+	void *host = mmap(NULL, region->range.size, PROT_READ | PROT_WRITE, flags | MAP_NORESERVE,
+			  region->fd, 0);
+
+	if (host == MAP_FAILED)
+		return -errno;
+	region->host = host;
+	/* A child gets no copy; a core dump of ours holds no guest data. */
+	if (madvise(host, region->range.size, MADV_DONTFORK) < 0 ||
+	    madvise(host, region->range.size, MADV_DONTDUMP) < 0)
+		return -errno;
+	/* Fewer faults; a kernel without huge pages says no and nothing is lost. */
+	(void)madvise(host, region->range.size, MADV_HUGEPAGE);
+	return 0;
+}
+
+static int add_region(struct guest_memory *memory, struct machine_range range, bool is_pool,
+		      bool shared)
+{
+	struct guest_region *region = &memory->regions[memory->nr_regions];
+	int ret;
+
+	*region = (struct guest_region){ .range = range, .fd = -1, .is_pool = is_pool };
+	memory->nr_regions++;
+	if (shared) {
+		ret = create_sealed_memfd(is_pool ? "dma-pool" : "open-ram", range.size);
+		if (ret < 0)
+			return ret;
+		region->fd = ret;
+	}
+	return map_region(region);
+}
+
+int guest_memory_create(struct guest_memory *memory, const struct machine *machine, bool open_ram)
+{
+	int ret = 0;
+
+	*memory = (struct guest_memory){ 0 };
+	for (size_t i = 0; i < machine->nr_ram && !ret; i++)
+		ret = add_region(memory, machine->ram[i], false, open_ram);
+	for (size_t i = 0; i < machine->nr_pools && !ret; i++)
+		ret = add_region(memory, machine->pools[i], true, true);
+	if (ret)
+		guest_memory_destroy(memory);
+	return ret;
+}
+
+void guest_memory_destroy(struct guest_memory *memory)
+{
+	while (memory->nr_regions > 0) {
+		struct guest_region *region = &memory->regions[--memory->nr_regions];
+
+		if (region->host)
+			munmap(region->host, region->range.size);
+		if (region->fd >= 0)
+			close(region->fd);
+	}
+}
+
+/* Host address of [gpa, gpa + len) if it lies inside one RAM region that may still be written. */
+static int ram_address(struct guest_memory *memory, uint64_t gpa, size_t len, uint8_t **host)
+{
+	if (memory->sealed)
+		return -EPERM;
+	for (size_t i = 0; i < memory->nr_regions; i++) {
+		const struct guest_region *region = &memory->regions[i];
+
+		if (!region->is_pool && machine_range_contains(&region->range, gpa, len)) {
+			*host = region->host + (gpa - region->range.base);
+			return 0;
+		}
+	}
+	return -EFAULT;
+}
+
+int guest_memory_write(struct guest_memory *memory, uint64_t gpa, const void *src, size_t len)
+{
+	uint8_t *host;
+	int ret = ram_address(memory, gpa, len, &host);
+
+	if (!ret)
+		memcpy(host, src, len);
+	return ret;
+}
+
+int guest_memory_read_file(struct guest_memory *memory, uint64_t gpa, int fd, off_t offset,
+			   size_t len)
+{
+	uint8_t *host;
+	int ret = ram_address(memory, gpa, len, &host);
+
+	while (!ret && len > 0) {
+		ssize_t n = pread(fd, host, len, offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			ret = n < 0 ? -errno : -EIO;
+			break;
+		}
+		host += n;
+		offset += n;
+		len -= (size_t)n;
+	}
+	return ret;
+}
+
+void guest_memory_seal(struct guest_memory *memory)
+{
+	memory->sealed = true;
+}
+
+struct dma_window guest_memory_pool_window(const struct guest_memory *memory, size_t index)
+{
+	struct dma_window window = { .fd = -1 };
+
+	for (size_t i = 0; i < memory->nr_regions; i++) {
+		const struct guest_region *region = &memory->regions[i];
+
+		if (region->is_pool && index-- == 0) {
+			window = (struct dma_window){ .range = region->range, .fd = region->fd };
+			break;
+		}
+	}
+	return window;
+}
+
+size_t guest_memory_ram_windows(const struct guest_memory *memory, struct dma_window *windows,
+				size_t max)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < memory->nr_regions && n < max; i++) {
+		const struct guest_region *region = &memory->regions[i];
+
+		if (!region->is_pool && region->fd >= 0)
+			windows[n++] = (struct dma_window){ region->range, region->fd };
+	}
+	return n;
+}

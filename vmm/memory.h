@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * Guest memory: RAM and DMA pools, each its own mapping and its own KVM memslot.
+ *
+ *	kind       backing                                     who maps it
+ *	RAM        private anonymous, no descriptor exists      minivmm, guest
+ *	pool       memfd, sealed against shrink, grow, seal     minivmm, guest, its device processes
+ *	open RAM   memfd, sealed likewise                       minivmm, guest, all device processes
+ *
+ * Open RAM exists only without --restricted-dma.
+ *
+ * RAM is written while the guest is prepared and then sealed: after guest_memory_seal() no function
+ * of minivmm's reaches it any more. Nobody outside this file gets a pointer into it.
+ */
+#ifndef VMM_MEMORY_H
+#define VMM_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "boot/machine.h"
+
+#define GUEST_MEMORY_MAX_REGIONS (MACHINE_MAX_RAM_RANGES + MACHINE_MAX_POOLS)
+
+struct guest_region {
+	struct machine_range range; /* guest physical */
+	uint8_t *host;
+	int fd; /* -1: anonymous */
+	bool is_pool;
+};
+
+struct guest_memory {
+	struct guest_region regions[GUEST_MEMORY_MAX_REGIONS]; /* RAM first, then the pools */
+	size_t nr_regions;
+	bool sealed;
+};
+
+/* A range that devices may reach, and the memory behind it. The descriptor stays guest_memory's. */
+struct dma_window {
+	struct machine_range range; /* DMA addresses; here equal to guest physical ones */
+	int fd;
+};
+
+/*
+ * Maps everything that @machine lists. With @open_ram RAM is shared memory that devices can be
+ * given. Returns 0 or -errno with everything released.
+ */
+int guest_memory_create(struct guest_memory *memory, const struct machine *machine, bool open_ram);
+void guest_memory_destroy(struct guest_memory *memory);
+
+/*
+ * Copy @len bytes to guest physical @gpa, from @src or from @fd at @offset. The range must lie
+ * inside one RAM region. Returns 0, -EFAULT outside RAM, -EPERM after guest_memory_seal(), -EIO
+ * when the file ends early, or -errno of the read.
+ */
+int guest_memory_write(struct guest_memory *memory, uint64_t gpa, const void *src, size_t len);
+int guest_memory_read_file(struct guest_memory *memory, uint64_t gpa, int fd, off_t offset,
+			   size_t len);
+
+/* Ends preparation: from here on only the guest (and, for a pool, its device) writes guest memory.
+ */
+void guest_memory_seal(struct guest_memory *memory);
+
+/* Window of pool @index as in machine.pools. */
+struct dma_window guest_memory_pool_window(const struct guest_memory *memory, size_t index);
+
+/* All open RAM as windows; returns how many. */
+size_t guest_memory_ram_windows(const struct guest_memory *memory, struct dma_window *windows,
+				size_t max);
+
+#endif

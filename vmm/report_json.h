@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* Inside the report only: struct report -> JSON values. */
+#ifndef VMM_REPORT_JSON_H
+#define VMM_REPORT_JSON_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "vmm/report.h"
+
+#define REPORT_FORMAT_VERSION 1
+
+/* The whole document; NULL when memory ran out. The caller releases it. */
+json_t *report_json(const struct report *report);
+
+/*
+ * The specification's name of feature @bit of a device of @type ("blk"), without the prefix
+ * VIRTIO_: "F_VERSION_1", "BLK_F_FLUSH"; NULL for a bit that has none there.
+ */
+const char *report_feature_name(const char *type, unsigned int bit);
+
+/* The window that holds the byte at @addr, or -1. */
+int report_find_window(const struct report_device *device, uint64_t addr);
+
+#endif
