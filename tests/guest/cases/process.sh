@@ -1,0 +1,77 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+#
+# The device processes, looked at from outside while a guest runs.
+
+# Starts a guest with one disk in a pool; $vmm and $device are the two processes.
+start_with_disk() {
+	make_disk disk 1
+	start_guest --cmdline "quiet test=end how=wait-line" --restricted-dma --disk disk
+	wait_out '^waiting'
+	device=$(device_pids)
+	[ -n "$device" ] || fail "no device process"
+}
+
+finish_guest() {
+	echo go >"$work/in"
+	wait_guest
+	expect_status 0
+}
+
+# One mapping that is shared, the pool; and of memory files nothing else either.
+case_process_maps() {
+	local shared range
+	start_with_disk
+	shared=$(awk '$2 ~ /s$/' "/proc/$device/maps")
+	finish_guest
+	[ "$(wc -l <<<"$shared")" -eq 1 ] || fail "shared mappings: $shared"
+	[[ $shared == *" rw-s 00000000 "*"/memfd:dma-pool (deleted)" ]] || fail "mapping: $shared"
+	range=${shared%% *}
+	[ $((0x${range#*-} - 0x${range%-*})) -eq $((16 << 20)) ] || fail "size: $shared"
+}
+
+# Exactly the descriptors that it needs (vmm/vhost/worker.h); of its queue kick, call and error.
+case_process_descriptors() {
+	local fds
+	start_with_disk
+	fds=$(for fd in "/proc/$device/fd"/*; do readlink "$fd"; done |
+		sed "s,:\[[0-9]*\]$,,; s,^$work/,," | sort | uniq -c | awk '{ print $1, $2 }')
+	finish_guest
+	diff - <(echo "$fds") >"$work/diff" <<-'LIST' || fail "descriptors: $(cat "$work/diff")"
+	2 /dev/null
+	3 anon_inode:[eventfd]
+	1 anon_inode:[eventpoll]
+	1 disk
+	1 pipe
+	1 socket
+	LIST
+}
+
+# Every namespace its own, no capability, no new privileges, a filter in force, an empty root.
+case_process_sandbox() {
+	local ns proc root uid
+	start_with_disk
+	for ns in user pid mnt net ipc uts cgroup; do
+		[ "$(readlink "/proc/$device/ns/$ns")" != "$(readlink "/proc/$vmm/ns/$ns")" ] ||
+			fail "namespace $ns is ours"
+	done
+	proc=$(cat "/proc/$device/status")
+	root=$(ls -A "/proc/$device/root/")
+	uid=$(awk '/^Uid/ { print $2 }' <<<"$proc")
+	finish_guest
+	grep -qx 'NoNewPrivs:	1' <<<"$proc" || fail "no_new_privs is off"
+	grep -qx 'Seccomp:	2' <<<"$proc" || fail "no seccomp filter"
+	[ "$(grep -c '^Cap...:	0000000000000000$' <<<"$proc")" -eq 5 ] ||
+		fail "capabilities: $(grep ^Cap <<<"$proc")"
+	[ -z "$root" ] || fail "its root holds: $root"
+	[ "$uid" -ne 0 ] || fail "it runs as root"
+}
+
+# minivmm has no descriptor of guest RAM, and cannot be looked into.
+case_process_vmm() {
+	local memfds
+	start_with_disk
+	memfds=$(for fd in "/proc/$vmm/fd"/*; do readlink "$fd"; done | grep memfd)
+	finish_guest
+	[ "$memfds" = "/memfd:dma-pool (deleted)" ] || fail "memory files: $memfds"
+}

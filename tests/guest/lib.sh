@@ -1,0 +1,115 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+#
+# What the guest tests are written with. A case is a function `case_NAME` in cases/*.sh; it runs in a
+# subshell with `set -e` in an empty directory of its own, $work, and fails by `fail WHY`.
+
+# shellcheck disable=SC2034 # used by the cases
+kernel=$top/build/guest/bzImage
+vmlinux=$top/build/guest/vmlinux
+initramfs=$top/build/guest/initramfs.cpio
+minivmm=${MINIVMM:-$top/build/minivmm}
+# The longest any guest may take; a hang is a failure, not an endless wait.
+timeout=${GUEST_TIMEOUT:-60}
+
+fail() {
+	printf '%s\n' "$*" >"$work/why"
+	exit 1
+}
+
+# boot ARG...: runs minivmm with the test kernel and initramfs unless ARG names another kernel. Leaves
+# $status, $work/out (the serial console), $work/err and $work/report.json.
+boot() {
+	local args=("$@")
+	case " $* " in
+	*" --kernel "*) ;;
+	*) args=(--kernel "$kernel" --initrd "$initramfs" "$@") ;;
+	esac
+	status=0
+	"$minivmm" --timeout "$timeout" --report "$work/report.json" "${args[@]}" \
+		<"${input:-/dev/null}" >"$work/out" 2>"$work/err" || status=$?
+}
+
+# run_inside TEST WORDS ARG...: boots with test=TEST and further WORDS on the command line, and
+# expects it to pass.
+run_inside() {
+	local test=$1 words=$2
+	shift 2
+	boot --cmdline "quiet test=$test $words" "$@"
+	expect_status 0
+}
+
+expect_status() {
+	[ "$status" -eq "$1" ] ||
+		fail "exit status $status, expected $1; stderr: $(head -c 600 "$work/err"); console: $(tail -c 600 "$work/out")"
+}
+
+# Lines that match, in the guest's console output or on minivmm's stderr.
+expect_out() {
+	grep -qaE -- "$1" "$work/out" || fail "console: no line matches '$1': $(tail -c 600 "$work/out")"
+}
+
+expect_err() {
+	grep -qaE -- "$1" "$work/err" || fail "stderr: no line matches '$1': $(head -c 600 "$work/err")"
+}
+
+# What the guest printed as "NAME=VALUE".
+guest_value() {
+	tr -d '\r' <"$work/out" | sed -n "s/^$1=//p" | head -n 1
+}
+
+# A jq expression over the report that must be true.
+expect_report() {
+	[ "$(jq -r "$1" "$work/report.json")" = true ] ||
+		fail "report: not true: $1: $(jq -c . "$work/report.json" | head -c 800)"
+}
+
+# Every address that the devices saw lay in a window of theirs, and there were some of each purpose.
+expect_confined() {
+	expect_report '[.devices[] | .verdict == "confined"] | all'
+	expect_report '[.devices[].counters.addresses[].outside] | add == 0'
+	expect_report '[.devices[].counters.addresses | .ring.inside > 0 and .buffer.inside > 0] | all'
+}
+
+# start_guest ARG...: boots in the background; $vmm is its process id. Input through $work/in.
+start_guest() {
+	mkfifo "$work/in"
+	"$minivmm" --timeout "$timeout" --report "$work/report.json" \
+		--kernel "$kernel" --initrd "$initramfs" "$@" \
+		<>"$work/in" >"$work/out" 2>"$work/err" &
+	vmm=$!
+}
+
+# wait_out REGEX: until the console shows a line like it.
+wait_out() {
+	local i
+	for ((i = 0; i < timeout * 10; i++)); do
+		grep -qaE -- "$1" "$work/out" 2>/dev/null && return
+		kill -0 "$vmm" 2>/dev/null || break
+		sleep 0.1
+	done
+	fail "console: waited in vain for '$1': $(tail -c 600 "$work/out"); stderr: $(head -c 600 "$work/err")"
+}
+
+# Waits for the guest in the background; leaves $status.
+wait_guest() {
+	status=0
+	wait "$vmm" || status=$?
+}
+
+# The device processes of $vmm, by their process ids.
+device_pids() {
+	local pid
+	for pid in $(cat "/proc/$vmm/task/$vmm/children"); do
+		echo "$pid"
+	done
+}
+
+# make_disk FILE MIB: a file of random bytes.
+make_disk() {
+	head -c "$(($2 << 20))" /dev/urandom >"$1"
+}
+
+sum_of() {
+	md5sum "$1" | cut -d' ' -f1
+}
