@@ -33,11 +33,10 @@ struct device_kind {
 	uint32_t virtio_id;
 	unsigned int nr_queues;
 	uint16_t queue_max;
-	size_t config_len;
 };
 
 static const struct device_kind kinds[] = {
-#define KIND(name, id, queues, queue_max) { #name, id, queues, queue_max, id == 2 ? 24 : 0 },
+#define KIND(name, id, queues, queue_max) { #name, id, queues, queue_max },
 	DEVICE_REGISTRY(KIND)
 #undef KIND
 };
@@ -144,7 +143,7 @@ static int connect_device(struct device *device, const struct dma_window *window
 
 	device->worker.control = -1; /* the front-end's from here on */
 	ret = vhost_frontend_open(&device->frontend, sock, START_DEADLINE_MS, windows, nr_windows);
-	if (!ret && virtio->config_len > 0)
+	if (!ret)
 		ret = vhost_frontend_get_config(&device->frontend, virtio->config,
 						virtio->config_len);
 	if (!ret && !(device->frontend.features & VIRTIO_F_VERSION_1))
@@ -217,7 +216,7 @@ int devices_start(struct devices *devices, const struct device_request *request,
 	virtio->id = device->kind->virtio_id;
 	virtio->nr_queues = device->kind->nr_queues;
 	virtio->queue_max = device->kind->queue_max;
-	virtio->config_len = device->kind->config_len;
+	virtio->config_len = sizeof(virtio->config); /* zeroes behind what the device has */
 	virtio->report = device->report;
 	virtio->backend = &backend_ops;
 	virtio->backend_opaque = device;

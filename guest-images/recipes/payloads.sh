@@ -1,9 +1,13 @@
 # shellcheck shell=bash disable=SC2034,SC2154,SC2164
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 #
-# Bare-metal test guests: each payloads/NAME.c becomes build/guest/NAME.elf, entered in 64-bit mode.
+# Bare-metal test guests: build/guest/NAME.elf, entered in 64-bit mode or by PVH.
 
-links=(guest/virtio-blk.elf)
+links=(guest/virtio-blk.elf guest/pvh.elf)
+# No library, no start files, nothing that needs a stack or registers of a hosted program.
+flags=(-std=gnu17 -O2 -Wall -Wextra -Werror -ffreestanding -nostdlib -static -no-pie -fno-pie
+	-fno-stack-protector -fno-asynchronous-unwind-tables -mno-red-zone -mgeneral-regs-only
+	-Wl,-Ttext-segment=0x1000000,--build-id=none)
 
 recipe_inputs() {
 	hash_files "$images"/payloads/*
@@ -11,13 +15,8 @@ recipe_inputs() {
 }
 
 recipe_make() {
-	local link name
-	for link in "${links[@]}"; do
-		name=$(basename "$link" .elf)
-		run_logged "compiling $name" gcc -std=gnu17 -O2 -Wall -Wextra -Werror -ffreestanding \
-			-nostdlib -static -no-pie -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables \
-			-mno-red-zone -mgeneral-regs-only -Wl,-Ttext-segment=0x1000000,--build-id=none \
-			-o "$name.elf" "$images/payloads/start.S" "$images/payloads/option.c" \
-			"$images/payloads/$name.c"
-	done
+	local from=$images/payloads
+	run_logged "compiling virtio-blk" gcc "${flags[@]}" -o virtio-blk.elf \
+		"$from/start.S" "$from/option.c" "$from/virtio-blk.c"
+	run_logged "compiling pvh" gcc "${flags[@]}" -o pvh.elf "$from/pvh.S"
 }

@@ -16,6 +16,12 @@ case_boot_vmlinux() {
 	expect_status 0
 }
 
+# An ELF file that is no Linux and has a PVH note is entered there.
+case_boot_pvh() {
+	boot --kernel "$top/build/guest/pvh.elf"
+	expect_status 0
+}
+
 # RAM on both sides of the hole below 4 GiB, with pools between; the upper part is written and read.
 case_memory_above_4_gib() {
 	make_disk disk 1
