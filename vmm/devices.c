@@ -244,6 +244,9 @@ int devices_start(struct devices *devices, const struct device_request *request,
 			virtio->required |= VIRTIO_F_ACCESS_PLATFORM;
 	}
 	device->report->features_offered = virtio->offered;
+	log_info("%s: process %d, DMA window %#llx+%#llx%s", device->name, (int)device->worker.pid,
+		 (unsigned long long)windows[0].range.base,
+		 (unsigned long long)windows[0].range.size, nr_windows > 1 ? ", ..." : "");
 	return 0;
 }
 

@@ -50,9 +50,9 @@ static int compose_cmdline(struct guest *guest)
 	const struct config *config = guest->config;
 	bool use_virtio = config->console == CONFIG_CONSOLE_VIRTIO;
 
-	if (asprintf(&guest->cmdline, "console=%s %s%s%s", use_virtio ? "hvc0" : "ttyS0",
-		     arch_default_cmdline(), config->cmdline ? " " : "",
-		     config->cmdline ? config->cmdline : "") < 0) {
+	if (asprintf(&guest->cmdline, "%s %s%s%s",
+		     use_virtio ? "console=hvc0" : arch_serial_console(), arch_default_cmdline(),
+		     config->cmdline ? " " : "", config->cmdline ? config->cmdline : "") < 0) {
 		guest->cmdline = NULL;
 		log_error("command line: %s", strerror(ENOMEM));
 		return EXIT_STATUS_HOST;

@@ -98,12 +98,23 @@ static int write_report(struct guest *guest, int status)
 	return status;
 }
 
+static int check_report(const struct config *config)
+{
+	int ret = config->report ? report_check(config->report) : 0;
+
+	if (ret)
+		log_error("--report: %s: %s", config->report, strerror(-ret));
+	return ret ? EXIT_STATUS_INPUT : 0;
+}
+
 static int run_guest(struct guest *guest, const struct config *config)
 {
 	int status = guest_plan(guest, config);
 
 	if (!status && config->dump_dtb)
 		return dump_dtb(&guest->plan, config->dump_dtb);
+	if (!status)
+		status = check_report(config);
 	if (!status)
 		status = guest_create_vm(guest);
 	if (!status)
@@ -116,8 +127,9 @@ static int run_guest(struct guest *guest, const struct config *config)
 	if (status)
 		return status;
 	status = judge(guest);
-	if (guest->ending.status != EXIT_STATUS_OK)
-		log_info("%s", guest->ending.reason);
+	/* A guest that ends by its own will needs no words. */
+	if (guest->ending.status > EXIT_STATUS_GUEST_MAX)
+		log_error("%s", guest->ending.reason);
 	return write_report(guest, status);
 }
 

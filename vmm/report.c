@@ -149,6 +149,26 @@ static int write_text(const char *path, const char *text)
 	return write_replacing(path, &old, text);
 }
 
+int report_check(const char *path)
+{
+	char name[PATH_MAX];
+	struct stat old;
+	int fd;
+
+	if (strcmp(path, "-") == 0)
+		return 0;
+	if (strlen(path) >= PATH_MAX)
+		return -ENAMETOOLONG;
+	if (lstat(path, &old) == 0 && !S_ISREG(old.st_mode))
+		return S_ISDIR(old.st_mode) ? -EISDIR : access(path, W_OK) < 0 ? -errno : 0;
+	fd = create_beside(path, name);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	unlink(name);
+	return 0;
+}
+
 int report_write(const struct report *report, const char *path)
 {
 	json_t *document = report_json(report);

@@ -67,6 +67,12 @@ enum report_verdict report_device_verdict(const struct report_device *device, bo
 const char *report_verdict_name(enum report_verdict verdict);
 
 /*
+ * Whether report_write() could write to @path, found by creating its temporary file: a run of hours
+ * must not end in "no such directory". 0 or -errno.
+ */
+int report_check(const char *path);
+
+/*
  * Writes the report to @path ("-": standard output), complete or not at all: through a temporary
  * file beside it and rename(2), except where @path exists and is no regular file. 0 or -errno.
  */

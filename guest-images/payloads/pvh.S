@@ -53,7 +53,7 @@ end:
 	hlt
 
 	.section .rodata
-needle:	.ascii	"console=ttyS0 "
+needle:	.ascii	"earlycon=uart8250"
 needle_end:
 
 	.bss

@@ -43,6 +43,31 @@ static json_t *load(const char *file)
 	return root;
 }
 
+Test(report_write, check_leaves_everything_as_it_was)
+{
+	struct stat st;
+
+	cr_expect_eq(report_check(path), 0);
+	cr_expect(lstat(path, &st) < 0, "nothing was made");
+	cr_assert_eq(report_write(&example.report, path), 0);
+	cr_expect_eq(report_check(path), 0);
+	cr_assert_eq(stat(path, &st), 0);
+	cr_expect_gt(st.st_size, 0, "the old report is still there");
+	cr_expect_eq(report_check("-"), 0);
+	cr_expect_eq(report_check("/dev/null"), 0);
+}
+
+Test(report_write, check_finds_what_cannot_be_written)
+{
+	char longer[PATH_MAX + 8];
+
+	memset(longer, 'x', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	cr_expect_eq(report_check("/nonexistent/report.json"), -ENOENT);
+	cr_expect_eq(report_check(dir), -EISDIR);
+	cr_expect_eq(report_check(longer), -ENAMETOOLONG);
+}
+
 Test(report_write, written_whole_and_replacing)
 {
 	struct stat before, after;

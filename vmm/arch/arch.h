@@ -32,6 +32,9 @@ int arch_plan_machine(struct machine *machine, const struct arch_needs *needs);
 /* Interrupt line of the UART. */
 unsigned int arch_uart_irq(void);
 
+/* Kernel parameters that make the UART the console. */
+const char *arch_serial_console(void);
+
 /* Parts of the command line that this machine wants, before the user's. */
 const char *arch_default_cmdline(void);
 

@@ -72,6 +72,16 @@ unsigned int arch_uart_irq(void)
 	return LAYOUT_UART_IRQ;
 }
 
+const char *arch_serial_console(void)
+{
+	/*
+	 * The boot console shows what happens before the UART's driver is there. It also keeps Linux
+	 * from printing its log twice: the driver registers the UART as a PC's first, as that of the
+	 * device tree later, and a console that follows a boot console repeats nothing.
+	 */
+	return "earlycon=uart8250,io,0x3f8 console=ttyS0";
+}
+
 const char *arch_default_cmdline(void)
 {
 	/*
