@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* SET_MEM_TABLE -> mapped DMA windows. The only mapping step in the life of a device process. */
+#ifndef DEVICES_CORE_WINDOWS_H
+#define DEVICES_CORE_WINDOWS_H
+
+#include "devices/core/dma.h"
+#include "devices/proto/vhost_user.h"
+
+/*
+ * Maps every region of @msg, a SET_MEM_TABLE that vhost_user_check_request() let through, into
+ * @space. The descriptors stay the message's. Returns 0, or -errno: -EINVAL for a region that is
+ * empty, wraps or is not page-aligned in its file, -EEXIST for two that overlap, or that of mmap().
+ * The windows mapped by then stay: the process is about to end.
+ */
+int windows_map(struct dma_space *space, const struct vhost_user_msg *msg);
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/*
+ * A vhost-user front-end with one DMA window, for tests of whole devices: starts a device in a
+ * process of its own, speaks the protocol with it and drives its queues.
+ */
+#ifndef TESTS_UNIT_MOCK_FRONTEND_H
+#define TESTS_UNIT_MOCK_FRONTEND_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "devices/device.h"
+#include "devices/proto/report.h"
+#include "tests/unit/mock_driver.h"
+
+#define MOCK_BASE      0x80000000ull	 /* DMA address of the window */
+#define MOCK_USER_BASE 0x7f0000000000ull /* ... and as SET_VRING_ADDR names it */
+#define MOCK_POOL      (4ull << 20)
+#define MOCK_TIMEOUT   2000 /* milliseconds for any answer */
+
+struct mock_frontend {
+	int sock;
+	pid_t pid;
+	uint64_t protocol_features; /* wanted; set by mock_start() to all that exist */
+	uint64_t features;	    /* negotiated */
+	int pool_fd;
+	uint8_t *pool;
+	struct mock_driver queues[DEVICE_MAX_QUEUES];
+	int kick[DEVICE_MAX_QUEUES];
+	int call[DEVICE_MAX_QUEUES];
+	int err[DEVICE_MAX_QUEUES];
+};
+
+/*
+ * Starts a device. @confined: in namespaces of its own with the whole sandbox. The process is a
+ * fork of the test, or the executable that the environment variable MINIVMM_DEVICE names.
+ */
+void mock_start(struct mock_frontend *fe, const char *kind, const struct device_options *options,
+		bool confined);
+
+/* Closes the connection and returns how the process ended, as waitpid() tells. */
+int mock_stop(struct mock_frontend *fe);
+
+/* How the process ended by itself, without closing the connection. */
+int mock_wait(struct mock_frontend *fe);
+
+/* Sends a request with what is given. */
+void mock_send(struct mock_frontend *fe, uint32_t request, uint32_t flags, const void *payload,
+	       uint32_t size, int fd);
+
+/* Receives the reply into @payload; false when the back-end has closed the connection. */
+bool mock_reply(struct mock_frontend *fe, uint32_t request, void *payload, uint32_t size);
+
+/* Sends and waits for the acknowledgement: 0, 1 (refused) or -1 (connection closed). */
+int mock_ack(struct mock_frontend *fe, uint32_t request, const void *payload, uint32_t size,
+	     int fd);
+int mock_ack_u64(struct mock_frontend *fe, uint32_t request, uint64_t value, int fd);
+int mock_ack_state(struct mock_frontend *fe, uint32_t request, uint32_t index, uint32_t num);
+uint64_t mock_get_u64(struct mock_frontend *fe, uint32_t request);
+
+/* The steps of a connection, in order; each asserts that the back-end agrees. */
+void mock_negotiate(struct mock_frontend *fe, uint64_t without_features);
+void mock_share_pool(struct mock_frontend *fe);
+void mock_start_queue(struct mock_frontend *fe, unsigned int index, uint16_t size);
+
+/* All three, with all features and queues of @size. */
+void mock_connect(struct mock_frontend *fe, unsigned int nr_queues, uint16_t size);
+
+/* Stops the queue and returns its base. */
+uint32_t mock_stop_queue(struct mock_frontend *fe, unsigned int index);
+
+struct device_report_wire mock_report(struct mock_frontend *fe);
+
+void mock_kick(struct mock_frontend *fe, unsigned int index);
+
+/* Is the eventfd signalled within @timeout_ms? It is then cleared. */
+bool mock_signalled(int fd, int timeout_ms);
+
+/* Kicks, then waits for the next used entry. */
+struct virtq_used_elem mock_complete(struct mock_frontend *fe, unsigned int index);
+
+/* Waits for the next used entry. */
+struct virtq_used_elem mock_wait_used(struct mock_frontend *fe, unsigned int index);
+
+#endif
