@@ -44,15 +44,16 @@ static int plan_machine(struct guest *guest)
 	return 0;
 }
 
-/* The console's device first, then what the architecture wants, then the user's own words. */
+/* The user's console= comes after ours and so wins. */
 static int compose_cmdline(struct guest *guest)
 {
 	const struct config *config = guest->config;
-	bool use_virtio = config->console == CONFIG_CONSOLE_VIRTIO;
+	bool serial = config->console == CONFIG_CONSOLE_SERIAL;
 
-	if (asprintf(&guest->cmdline, "%s %s%s%s",
-		     use_virtio ? "console=hvc0" : arch_serial_console(), arch_default_cmdline(),
-		     config->cmdline ? " " : "", config->cmdline ? config->cmdline : "") < 0) {
+	if (asprintf(&guest->cmdline, "console=%s %s%s%s%s", serial ? "ttyS0" : "hvc0",
+		     arch_cmdline_head(), config->cmdline ? " " : "",
+		     config->cmdline ? config->cmdline : "",
+		     serial ? arch_cmdline_serial_tail() : "") < 0) {
 		guest->cmdline = NULL;
 		log_error("command line: %s", strerror(ENOMEM));
 		return EXIT_STATUS_HOST;
@@ -87,12 +88,15 @@ int guest_plan(struct guest *guest, const struct config *config)
 int guest_create_vm(struct guest *guest)
 {
 	const struct config *config = guest->config;
+	bool open_ram;
 	int ret;
 
 	if (vm_create(&guest->vm) < 0)
 		return EXIT_STATUS_HOST;
 	guest->has_vm = true;
-	ret = guest_memory_create(&guest->memory, &guest->machine, !config->restricted);
+	/* A guest without devices needs no memory that could be shared. */
+	open_ram = !config->restricted && guest->machine.nr_virtio > 0;
+	ret = guest_memory_create(&guest->memory, &guest->machine, open_ram);
 	if (ret) {
 		log_error("guest memory: %llu bytes: %s", (unsigned long long)config->memory,
 			  strerror(-ret));

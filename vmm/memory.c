@@ -7,6 +7,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define HUGE_PAGE ((size_t)2 << 20)
+
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1 */
+#endif
+
 /*
  * Shared memory that a device process may hold. Without the seals its ftruncate() would turn our
  * next access into SIGBUS.
@@ -27,21 +33,60 @@ static int create_sealed_memfd(const char *name, uint64_t size)
 	return fd;
 }
 
+/*
+ * Maps @len bytes at an address that is a multiple of HUGE_PAGE, as guest physical addresses are, so
+ * that KVM can map huge pages. MAP_FAILED with errno on error.
+ */
+static void *map_aligned(size_t len, int flags, int fd)
+{
+	uint8_t *room = mmap(NULL, len + HUGE_PAGE, PROT_NONE,
+			     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size_t skip;
+	void *host;
+
+	if (room == MAP_FAILED)
+		return MAP_FAILED;
+	skip = -(uintptr_t)room & (HUGE_PAGE - 1);
+	host = mmap(room + skip, len, PROT_READ | PROT_WRITE, flags | MAP_NORESERVE | MAP_FIXED, fd,
+		    0);
+	if (host == MAP_FAILED) {
+		munmap(room, len + HUGE_PAGE);
+		return MAP_FAILED;
+	}
+	if (skip > 0)
+		munmap(room, skip);
+	munmap(room + skip + len, HUGE_PAGE - skip);
+	return host;
+}
+
+/*
+ * Shared memory gets huge pages only on demand, and pages that are there to be replaced by them. That
+ * pays for a pool: the guest clears all of it while it boots, and takes a fault for each page. Where
+ * the host has none to give, nothing is lost.
+ */
+static void use_huge_pages_now(uint8_t *host, size_t len)
+{
+	for (size_t at = 0; at < len; at += HUGE_PAGE)
+		*(volatile uint8_t *)(host + at) = 0;
+	(void)madvise(host, len, MADV_COLLAPSE);
+}
+
 static int map_region(struct guest_region *region)
 {
-	int flags = region->fd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
-	void *host = mmap(NULL, region->range.size, PROT_READ | PROT_WRITE, flags | MAP_NORESERVE,
-			  region->fd, 0);
+	size_t len = region->range.size;
+	void *host = map_aligned(len, region->fd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS,
+				 region->fd);
 
 	if (host == MAP_FAILED)
 		return -errno;
 	region->host = host;
 	/* A child gets no copy; a core dump of ours holds no guest data. */
-	if (madvise(host, region->range.size, MADV_DONTFORK) < 0 ||
-	    madvise(host, region->range.size, MADV_DONTDUMP) < 0)
+	if (madvise(host, len, MADV_DONTFORK) < 0 || madvise(host, len, MADV_DONTDUMP) < 0)
 		return -errno;
-	/* Fewer faults; a kernel without huge pages says no and nothing is lost. */
-	(void)madvise(host, region->range.size, MADV_HUGEPAGE);
+	if (region->is_pool)
+		use_huge_pages_now(host, len);
+	else
+		(void)madvise(host, len, MADV_HUGEPAGE);
 	return 0;
 }
 

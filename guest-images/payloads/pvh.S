@@ -53,7 +53,7 @@ end:
 	hlt
 
 	.section .rodata
-needle:	.ascii	"earlycon=uart8250"
+needle:	.ascii	"console=ttyS0 "
 needle_end:
 
 	.bss

@@ -195,6 +195,6 @@ Test(machine, interrupts_of_the_platform_are_left_alone)
 
 Test(machine, a_kernel_that_dies_ends_the_run)
 {
-	cr_expect_not_null(strstr(arch_default_cmdline(), "panic=-1"));
-	cr_expect_not_null(strstr(arch_default_cmdline(), "reboot=k"));
+	cr_expect_not_null(strstr(arch_cmdline_head(), "panic=-1"));
+	cr_expect_not_null(strstr(arch_cmdline_head(), "reboot=k"));
 }

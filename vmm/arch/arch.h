@@ -32,11 +32,12 @@ int arch_plan_machine(struct machine *machine, const struct arch_needs *needs);
 /* Interrupt line of the UART. */
 unsigned int arch_uart_irq(void);
 
-/* Kernel parameters that make the UART the console. */
-const char *arch_serial_console(void);
-
-/* Parts of the command line that this machine wants, before the user's. */
-const char *arch_default_cmdline(void);
+/*
+ * Kernel parameters that this machine wants: before the user's, and behind them when the UART is the
+ * console.
+ */
+const char *arch_cmdline_head(void);
+const char *arch_cmdline_serial_tail(void);
 
 /* Interrupt controllers and what else belongs to the VM. 0 or -errno, told on stderr. */
 int arch_vm_setup(struct vm *vm);

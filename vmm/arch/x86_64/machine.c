@@ -72,21 +72,22 @@ unsigned int arch_uart_irq(void)
 	return LAYOUT_UART_IRQ;
 }
 
-const char *arch_serial_console(void)
-{
-	/*
-	 * The boot console shows what happens before the UART's driver is there. It also keeps Linux
-	 * from printing its log twice: the driver registers the UART as a PC's first, as that of the
-	 * device tree later, and a console that follows a boot console repeats nothing.
-	 */
-	return "earlycon=uart8250,io,0x3f8 console=ttyS0";
-}
-
-const char *arch_default_cmdline(void)
+const char *arch_cmdline_head(void)
 {
 	/*
 	 * panic=-1: a kernel without pvpanic still ends at once. reboot=k: the keyboard
 	 * controller's reset is the one that this machine has. pci=off: there is none to probe for.
 	 */
 	return "panic=-1 reboot=k pci=off";
+}
+
+const char *arch_cmdline_serial_tail(void)
+{
+	/*
+	 * The boot console shows what happens before the UART's driver is there. It also keeps Linux
+	 * from printing its log twice: the driver registers the UART as a PC's first, as that of the
+	 * device tree later, and a console that follows a boot console repeats nothing. Behind the
+	 * user's parameters, because a "quiet" must be known before it starts to print.
+	 */
+	return " earlycon=uart8250,io,0x3f8";
 }
