@@ -251,7 +251,7 @@ int devices_start(struct devices *devices, const struct device_request *request,
 }
 
 static int attach_device(struct device *device, const struct machine_virtio *place,
-			 const struct vm *vm, struct bus *mmio)
+			 const struct vm *vm, struct bus *mmio, int ack_fd)
 {
 	const struct bus_region region = {
 		.base = place->window.base,
@@ -266,6 +266,13 @@ static int attach_device(struct device *device, const struct machine_virtio *pla
 	for (unsigned int i = 0; i < device->kind->nr_queues && ret >= 0; i++)
 		ret = vm_add_ioeventfd(vm, place->window.base + VIRTIO_MMIO_QUEUE_NOTIFY, i,
 				       device->queue_fds[i].kick);
+	/*
+	 * To acknowledge a used buffer changes nothing (vmm/virtio/mmio.c has no state for it): it need
+	 * not leave the kernel either.
+	 */
+	if (ret >= 0)
+		ret = vm_add_ioeventfd(vm, place->window.base + VIRTIO_MMIO_INTERRUPT_ACK,
+				       VIRTIO_MMIO_INTERRUPT_USED_BUFFER, ack_fd);
 	if (ret >= 0)
 		ret = vm_add_irqfd(vm, place->irq, device->call_fd);
 	return ret < 0 ? ret : 0;
@@ -276,8 +283,14 @@ int devices_attach(struct devices *devices, const struct machine *machine, const
 {
 	int ret = 0;
 
+	devices->ack_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (devices->ack_fd < 0) {
+		log_error("eventfd: %s", strerror(errno));
+		return -errno;
+	}
 	for (size_t i = 0; i < devices->count && !ret; i++)
-		ret = attach_device(&devices->list[i], &machine->virtio[i], vm, mmio);
+		ret = attach_device(&devices->list[i], &machine->virtio[i], vm, mmio,
+				    devices->ack_fd);
 	return ret;
 }
 
@@ -393,4 +406,6 @@ void devices_end(struct devices *devices)
 		close_eventfds(device);
 		virtio_device_destroy(&device->virtio);
 	}
+	if (devices->ack_fd > 0)
+		close(devices->ack_fd);
 }

@@ -52,23 +52,22 @@ static int dump_dtb(const struct boot_plan *plan, const char *path)
 /* A guest that ended well is not the whole truth if something was refused or failed on the way. */
 static int judge(const struct guest *guest)
 {
-	int status = guest->ending.status;
+	enum report_verdict worst = REPORT_UNUSED;
 
-	for (size_t i = 0; i < guest->devices.count && status == EXIT_STATUS_OK; i++) {
-		switch (report_device_verdict(&guest->devices.reports[i],
-					      guest->config->restricted)) {
-		case REPORT_FAILED:
-			status = EXIT_STATUS_DEVICE;
-			break;
-		case REPORT_VIOLATION:
-		case REPORT_REFUSED:
-			status = EXIT_STATUS_VIOLATION;
-			break;
-		default:
-			break;
-		}
+	if (guest->ending.status != EXIT_STATUS_OK)
+		return guest->ending.status;
+	for (size_t i = 0; i < guest->devices.count; i++) {
+		enum report_verdict verdict = report_device_verdict(&guest->devices.reports[i],
+								    guest->config->restricted);
+
+		if (verdict < worst)
+			worst = verdict;
 	}
-	return status;
+	if (worst == REPORT_FAILED)
+		return EXIT_STATUS_DEVICE;
+	if (worst == REPORT_VIOLATION || worst == REPORT_REFUSED)
+		return EXIT_STATUS_VIOLATION;
+	return EXIT_STATUS_OK;
 }
 
 static int write_report(struct guest *guest, int status)

@@ -17,7 +17,7 @@
 #define KICK_SIGNAL SIGUSR1
 
 /* A vCPU thread only handles exits: no deep calls, no large locals. */
-#define VCPU_STACK_SIZE (64 * 1024)
+#define VCPU_STACK_SIZE (64ul * 1024)
 
 int vcpu_ioctl(const struct vcpu *vcpu, unsigned long request, const char *name, void *arg)
 {

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 #
 # What the guest tests are written with. A case is a function `case_NAME` in cases/*.sh; it runs in a
@@ -100,6 +100,7 @@ wait_guest() {
 # The device processes of $vmm, by their process ids.
 device_pids() {
 	local pid
+	# shellcheck disable=SC2013 # one line of words
 	for pid in $(cat "/proc/$vmm/task/$vmm/children"); do
 		echo "$pid"
 	done

@@ -19,8 +19,8 @@
 struct virtio_queue;
 
 struct vhost_frontend {
-	int sock; /* owned; -1 once the connection has ended */
-	int deadline_ms; /* for one request; may be changed at any time */
+	int sock;		    /* owned; -1 once the connection has ended */
+	int deadline_ms;	    /* for one request; may be changed at any time */
 	uint64_t features;	    /* virtio features that the back-end offers */
 	uint64_t protocol_features; /* in force */
 };

@@ -44,7 +44,7 @@ int worker_open_executable(void)
 		len = 0;
 	path[len] = '\0';
 	slash = strrchr(path, '/');
-	strcpy(slash ? slash + 1 : path, DEVICE_EXECUTABLE);
+	memcpy(slash ? slash + 1 : path, DEVICE_EXECUTABLE, sizeof(DEVICE_EXECUTABLE));
 	fd = open(path, O_PATH | O_CLOEXEC);
 	if (fd < 0) {
 		int err = errno;

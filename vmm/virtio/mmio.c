@@ -16,7 +16,6 @@ enum {
 	QUEUE_NUM = 0x038,
 	QUEUE_READY = 0x044,
 	INTERRUPT_STATUS = 0x060,
-	INTERRUPT_ACK = 0x064,
 	STATUS = 0x070,
 	QUEUE_DESC_LOW = 0x080,
 	QUEUE_DESC_HIGH = 0x084,
@@ -36,9 +35,6 @@ enum {
 #define VERSION_MODERN 2u
 #define VENDOR	       0x4d56494du /* "MIVM" */
 
-#define INTERRUPT_USED_BUFFER	0x1u
-#define INTERRUPT_CONFIG_CHANGE 0x2u
-
 /*
  * Used buffers are announced by the device process through an irqfd, past us: we cannot know
  * whether one is pending, so the bit is always set. A driver that looks in vain finds an empty used
@@ -46,10 +42,10 @@ enum {
  */
 static uint32_t interrupt_status(struct virtio_device *device)
 {
-	uint32_t status = INTERRUPT_USED_BUFFER;
+	uint32_t status = VIRTIO_MMIO_INTERRUPT_USED_BUFFER;
 
 	if (virtio_device_config_changed(device))
-		status |= INTERRUPT_CONFIG_CHANGE;
+		status |= VIRTIO_MMIO_INTERRUPT_CONFIG_CHANGE;
 	return status;
 }
 
@@ -117,8 +113,8 @@ static void write_register(struct virtio_mmio *mmio, uint64_t offset, uint32_t v
 		else if (value == 0)
 			virtio_device_disable_queue(device, queue);
 		break;
-	case INTERRUPT_ACK:
-		if (value & INTERRUPT_CONFIG_CHANGE)
+	case VIRTIO_MMIO_INTERRUPT_ACK:
+		if (value & VIRTIO_MMIO_INTERRUPT_CONFIG_CHANGE)
 			virtio_device_ack_config(device);
 		break;
 	case STATUS:

@@ -10,8 +10,13 @@
 #include "vmm/bus.h"
 #include "vmm/virtio/device.h"
 
-/* Offset of QueueNotify, for ioeventfds. */
-#define VIRTIO_MMIO_QUEUE_NOTIFY 0x050
+/* Registers whose writes end in ioeventfds. */
+#define VIRTIO_MMIO_QUEUE_NOTIFY  0x050
+#define VIRTIO_MMIO_INTERRUPT_ACK 0x064
+
+/* Interrupt causes (virtio 1.3, 4.2.2). */
+#define VIRTIO_MMIO_INTERRUPT_USED_BUFFER   0x1u
+#define VIRTIO_MMIO_INTERRUPT_CONFIG_CHANGE 0x2u
 
 struct virtio_mmio {
 	struct virtio_device *device;

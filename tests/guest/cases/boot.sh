@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 #
 # Guests that come up: CPUs, memory, kernels.

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 #
 # Every way a run can end has its own exit status (docs/minivmm.1).

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034,SC2154
 # SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
 #
 # The device processes, looked at from outside while a guest runs.
@@ -74,4 +74,23 @@ case_process_vmm() {
 	memfds=$(for fd in "/proc/$vmm/fd"/*; do readlink "$fd"; done | grep memfd)
 	finish_guest
 	[ "$memfds" = "/memfd:dma-pool (deleted)" ] || fail "memory files: $memfds"
+}
+
+# Two disks, two processes: neither has the other's pool, or its file.
+case_process_two_apart() {
+	local pids first second
+	make_disk disk 1
+	make_disk other 1
+	start_guest --cmdline "quiet test=end how=wait-line" --restricted-dma --disk disk --disk other
+	wait_out '^waiting'
+	read -ra pids < <(device_pids | tr '\n' ' ')
+	[ ${#pids[@]} -eq 2 ] || fail "device processes: ${pids[*]}"
+	# Device and inode of the one shared mapping.
+	first=$(awk '$2 ~ /s$/ { print $4, $5 }' "/proc/${pids[0]}/maps")
+	second=$(awk '$2 ~ /s$/ { print $4, $5 }' "/proc/${pids[1]}/maps")
+	files=$(for pid in "${pids[@]}"; do readlink "/proc/$pid/fd/4"; done)
+	finish_guest
+	[ -n "$first" ] && [ "$first" != "$second" ] || fail "pools: $first and $second"
+	[ "$files" = "$work/disk
+$work/other" ] || fail "files: $files"
 }

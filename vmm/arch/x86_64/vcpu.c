@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "boot/x86_64/layout.h"
 #include "vmm/arch/arch.h"
@@ -48,18 +50,19 @@ int arch_vm_setup(struct vm *vm)
 
 static int set_msrs(const struct vcpu *vcpu)
 {
-	struct {
-		struct kvm_msrs header;
-		struct kvm_msr_entry entries[2];
-	} msrs = {
-		.header = { .nmsrs = 2 },
-		.entries = {
-			{ .index = MSR_IA32_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRING },
-			{ .index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLED_WRITE_BACK },
-		},
+	static const struct kvm_msr_entry entries[] = {
+		{ .index = MSR_IA32_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRING },
+		{ .index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLED_WRITE_BACK },
 	};
-	int ret = vcpu_ioctl(vcpu, KVM_SET_MSRS, "KVM_SET_MSRS", &msrs);
+	struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + sizeof(entries));
+	int ret;
 
+	if (!msrs)
+		return -ENOMEM;
+	msrs->nmsrs = sizeof(entries) / sizeof(entries[0]);
+	memcpy(msrs->entries, entries, sizeof(entries));
+	ret = vcpu_ioctl(vcpu, KVM_SET_MSRS, "KVM_SET_MSRS", msrs);
+	free(msrs);
 	return ret < 0 ? ret : 0;
 }
 
