@@ -59,18 +59,6 @@ static void *map_aligned(size_t len, int flags, int fd)
 	return host;
 }
 
-/*
- * Shared memory gets huge pages only on demand, and pages that are there to be replaced by them. That
- * pays for a pool: the guest clears all of it while it boots, and takes a fault for each page. Where
- * the host has none to give, nothing is lost.
- */
-static void use_huge_pages_now(uint8_t *host, size_t len)
-{
-	for (size_t at = 0; at < len; at += HUGE_PAGE)
-		*(volatile uint8_t *)(host + at) = 0;
-	(void)madvise(host, len, MADV_COLLAPSE);
-}
-
 static int map_region(struct guest_region *region)
 {
 	size_t len = region->range.size;
@@ -83,10 +71,8 @@ static int map_region(struct guest_region *region)
 	/* A child gets no copy; a core dump of ours holds no guest data. */
 	if (madvise(host, len, MADV_DONTFORK) < 0 || madvise(host, len, MADV_DONTDUMP) < 0)
 		return -errno;
-	if (region->is_pool)
-		use_huge_pages_now(host, len);
-	else
-		(void)madvise(host, len, MADV_HUGEPAGE);
+	/* Fewer faults; where the host has no huge pages to give, nothing is lost. */
+	(void)madvise(host, len, MADV_HUGEPAGE);
 	return 0;
 }
 
@@ -184,6 +170,20 @@ int guest_memory_read_file(struct guest_memory *memory, uint64_t gpa, int fd, of
 void guest_memory_seal(struct guest_memory *memory)
 {
 	memory->sealed = true;
+}
+
+void guest_memory_collapse_pools(const struct guest_memory *memory)
+{
+	for (size_t i = 0; i < memory->nr_regions; i++) {
+		const struct guest_region *region = &memory->regions[i];
+
+		if (!region->is_pool)
+			continue;
+		/* What is collapsed has at least one page: a look brings it there. */
+		for (size_t at = 0; at < region->range.size; at += HUGE_PAGE)
+			(void)*(const volatile uint8_t *)(region->host + at);
+		(void)madvise(region->host, region->range.size, MADV_COLLAPSE);
+	}
 }
 
 struct dma_window guest_memory_pool_window(const struct guest_memory *memory, size_t index)

@@ -63,6 +63,13 @@ int guest_memory_read_file(struct guest_memory *memory, uint64_t gpa, int fd, of
  */
 void guest_memory_seal(struct guest_memory *memory);
 
+/*
+ * Gives the pools huge pages, which shared memory gets only on demand. The guest clears all of a pool
+ * while it boots, and would take a fault for each of its pages. Takes milliseconds, so it is done
+ * while the guest already runs; reads the pools, writes nothing. No harm where it is not possible.
+ */
+void guest_memory_collapse_pools(const struct guest_memory *memory);
+
 /* Window of pool @index as in machine.pools. */
 struct dma_window guest_memory_pool_window(const struct guest_memory *memory, size_t index);
 

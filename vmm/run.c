@@ -145,8 +145,10 @@ int guest_run(struct guest *guest)
 	ret = watch(&run);
 	if (!ret)
 		ret = start_vcpus(guest);
-	if (!ret)
+	if (!ret) {
+		guest_memory_collapse_pools(&guest->memory);
 		main_loop_run(&guest->loop);
+	}
 	for (unsigned int i = 0; i < guest->nr_vcpus; i++)
 		vcpu_stop(&guest->vcpus[i]);
 	if (run.signal_fd >= 0)

@@ -236,6 +236,25 @@ static int mapped_in_child(const struct guest_memory *memory)
 	return WEXITSTATUS(status);
 }
 
+/* The guest already runs when that happens. */
+Test(memory, collapsing_changes_no_byte)
+{
+	struct guest_memory memory;
+	unsigned char resident[POOL_SIZE / 4096];
+	const uint8_t *pool;
+
+	create(&memory, false);
+	pool = host_of(&memory, RAM_SIZE);
+	cr_assert_eq((uintptr_t)pool % POOL_SIZE, 0, "fit for a huge page");
+	cr_assert_eq(pwrite(memory.regions[2].fd, pattern, sizeof(pattern), 0x5000), 8);
+	guest_memory_collapse_pools(&memory);
+	cr_expect_arr_eq(pool + 0x5000, pattern, sizeof(pattern));
+	cr_expect_eq(pool[0], 0);
+	cr_assert_eq(mincore((void *)pool, POOL_SIZE, resident), 0);
+	cr_expect(resident[0] & 1, "at least the first one");
+	guest_memory_destroy(&memory);
+}
+
 Test(memory, a_child_has_none_of_it)
 {
 	struct guest_memory memory;

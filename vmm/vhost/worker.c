@@ -198,8 +198,8 @@ static int start_child(struct worker *worker, struct child *child, const char *n
 		ret = -errno;
 		worker->pid = 0;
 		worker->pidfd = -1;
-		log_error("%s: sandbox: namespaces: %s; --sandbox=off runs without", name,
-			  strerror(-ret));
+		log_error("%s: sandbox: user and other namespaces: %s; --sandbox=off runs without",
+			  name, strerror(-ret));
 		return ret;
 	}
 	if (!child->sandbox)

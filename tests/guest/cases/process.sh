@@ -94,3 +94,23 @@ case_process_two_apart() {
 	[ "$files" = "$work/disk
 $work/other" ] || fail "files: $files"
 }
+
+# Where namespaces are not to be had minivmm says so and does not start; to go without is a choice.
+case_process_no_namespaces() {
+	local refuse='echo 0 >/proc/sys/user/max_user_namespaces && exec "$@"'
+	make_disk disk 1
+	minivmm_without() {
+		status=0
+		unshare -Ur sh -c "$refuse" sh "$minivmm" --kernel "$kernel" --initrd "$initramfs" \
+			--timeout "$timeout" --restricted-dma --disk disk --report report.json \
+			--cmdline "quiet test=read-disk" "$@" </dev/null >out 2>err || status=$?
+	}
+	minivmm_without
+	expect_status 112
+	expect_err '^minivmm: blk0: sandbox: user and other namespaces: .*; --sandbox=off runs without'
+	minivmm_without --sandbox off
+	expect_status 0
+	expect_err '^minivmm: --sandbox=off: '
+	expect_report '.devices[0].sandbox == "off"'
+	expect_confined
+}
