@@ -17,6 +17,8 @@ PREFIX   ?= /usr/local
 SANITIZE ?=
 # Options for the unit tests, for example UNIT_ARGS='--filter virtqueue/*'.
 UNIT_ARGS ?=
+# Names or patterns of guest tests, for example GUEST_TESTS='disk-* rng'.
+GUEST_TESTS ?=
 Q        := $(if $(V),,@)
 
 CPPFLAGS += -I. -D_GNU_SOURCE
@@ -85,7 +87,7 @@ run: setup ## set everything up and boot a guest behind a restricted pool
 test: setup ## set everything up and pass all tests
 	tests/run-all
 unit: $(BUILD)/unit-tests all ## run the unit tests (UNIT_ARGS: their options)
-	$(BUILD)/unit-tests $(UNIT_ARGS)
+	$(BUILD)/unit-tests --timeout 60 $(UNIT_ARGS)
 clang: ## the same with clang, in build/clang
 	+$(MAKE) CC=clang BUILD=$(BUILD)/clang unit
 sanitize: ## the same with ASan and UBSan, in build/sanitize
@@ -95,10 +97,10 @@ check-arch: all ## check the rules of the architecture, and the checker
 	tests/check/architecture $(BUILD)
 check-headers: ## compile every header alone, with gcc and clang
 	tests/check/headers $(CPPFLAGS) $(CFLAGS)
-lint: ## clang-format, clang-tidy, cppcheck, shellcheck, mandoc
-	tests/check/lint $(CPPFLAGS) -std=gnu17
-guest-test: all images ## boot guests where KVM works (BUILD=build/sanitize: those executables)
-	BUILD=$(BUILD) tests/with-kvm tests/guest/run $(GUEST_TESTS)
+lint: all ## clang-format, clang-tidy, cppcheck, shellcheck, mandoc, documented options
+	MINIVMM=$(BUILD)/minivmm tests/check/lint $(CPPFLAGS) -std=gnu17
+guest-test: all images ## boot guests where KVM works (GUEST_TESTS: names or patterns)
+	MINIVMM=$(abspath $(BUILD)/minivmm) tests/with-kvm tests/guest/run $(GUEST_TESTS)
 bench: all images ## measure speed and size against QEMU
 	tests/bench/run
 

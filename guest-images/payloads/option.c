@@ -29,7 +29,8 @@ static uint64_t parse_hex(const char *text)
 
 uint64_t payload_option(const uint8_t *boot_params, const char *name)
 {
-	const char *text = (const char *)(uint64_t) * (const uint32_t *)(boot_params + CMD_LINE_PTR);
+	const char *text =
+		(const char *)(uint64_t) * (const uint32_t *)(boot_params + CMD_LINE_PTR);
 	bool word_start = true;
 
 	for (; *text; text++) {

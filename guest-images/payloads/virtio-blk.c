@@ -112,7 +112,8 @@ static void submit(volatile struct rings *rings, volatile struct request *reques
 	request->sector = 0;
 	request->status = 0xff;
 	rings->desc[0] = (struct descriptor){ (uint64_t)request, 16, NEXT, 1 };
-	rings->desc[1] = (struct descriptor){ (uint64_t)request->data, SECTOR_SIZE, NEXT | WRITE, 2 };
+	rings->desc[1] =
+		(struct descriptor){ (uint64_t)request->data, SECTOR_SIZE, NEXT | WRITE, 2 };
 	rings->desc[2] = (struct descriptor){ (uint64_t)&request->status, 1, WRITE, 0 };
 	rings->avail_flags = 0;
 	rings->used_idx = 0;
@@ -143,7 +144,8 @@ static enum outcome read_sector(bool accept_platform, volatile struct rings *rin
 		}
 		/* Each look at the status is an exit to the VMM: seldom. */
 		if (i % 4096 == 0 && (read_register(STATUS) & NEEDS_RESET)) {
-			expect(read_register(INTERRUPT_STATUS) & 2, "a configuration change is told");
+			expect(read_register(INTERRUPT_STATUS) & 2,
+			       "a configuration change is told");
 			return STOPPED;
 		}
 	}
@@ -159,7 +161,8 @@ void payload_main(const uint8_t *boot_params)
 	uint64_t want = payload_option(boot_params, "expect");
 
 	expect(read_sector(payload_option(boot_params, "accept") != 0,
-			   (volatile struct rings *)ring, (volatile struct request *)buffer) == want,
+			   (volatile struct rings *)ring,
+			   (volatile struct request *)buffer) == want,
 	       "the outcome is the expected one");
 	if (good)
 		expect(read_sector(true, (volatile struct rings *)good,
