@@ -152,19 +152,27 @@ static bool in_capacity(const struct blk *blk, uint64_t sector, uint64_t len)
 	       len / SECTOR_SIZE <= blk->capacity - sector;
 }
 
-/* Reads all of @buffers from @sector on. A file that was cut short in the meantime is an error. */
-static uint8_t read_sectors(const struct device *device, const struct blk *blk,
-			    struct dma_buffers *buffers, uint64_t sector)
+static ssize_t transfer_once(int fd, const struct dma_buffers *buffers, bool write, off_t offset)
+{
+	const struct iovec *iov = buffers->iov;
+
+	if (buffers->count == 1)
+		return write ? pwrite(fd, iov->iov_base, iov->iov_len, offset)
+			     : pread(fd, iov->iov_base, iov->iov_len, offset);
+	return write ? pwritev(fd, iov, buffers->count, offset)
+		     : preadv(fd, iov, buffers->count, offset);
+}
+
+/* Moves all of @buffers. A file that was cut short in the meantime is an error. */
+static uint8_t transfer(const struct device *device, const struct blk *blk,
+			struct dma_buffers *buffers, bool write, uint64_t sector)
 {
 	uint64_t offset = sector * SECTOR_SIZE;
 
 	if (!in_capacity(blk, sector, buffers->len))
 		return BLK_S_IOERR;
 	while (buffers->count) {
-		const struct iovec *iov = buffers->iov;
-		ssize_t n = buffers->count == 1
-				    ? pread(device->backend_fd, iov->iov_base, iov->iov_len, offset)
-				    : preadv(device->backend_fd, iov, buffers->count, offset);
+		ssize_t n = transfer_once(device->backend_fd, buffers, write, offset);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -179,26 +187,13 @@ static uint8_t read_sectors(const struct device *device, const struct blk *blk,
 static uint8_t write_sectors(const struct device *device, struct blk *blk,
 			     struct dma_buffers *buffers, uint64_t sector)
 {
-	uint64_t offset = sector * SECTOR_SIZE;
+	uint8_t status =
+		blk->read_only ? BLK_S_IOERR : transfer(device, blk, buffers, true, sector);
 
-	if (blk->read_only || !in_capacity(blk, sector, buffers->len))
-		return BLK_S_IOERR;
-	while (buffers->count) {
-		const struct iovec *iov = buffers->iov;
-		ssize_t n =
-			buffers->count == 1
-				? pwrite(device->backend_fd, iov->iov_base, iov->iov_len, offset)
-				: pwritev(device->backend_fd, iov, buffers->count, offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return BLK_S_IOERR;
-		dma_buffers_skip(buffers, n);
-		offset += n;
-	}
 	/* 5.2.6.2: a driver that cannot flush is promised write-through. */
-	return device->features & BLK_F_FLUSH ? BLK_S_OK : sync_file(device, blk);
+	if (status != BLK_S_OK || device->features & BLK_F_FLUSH)
+		return status;
+	return sync_file(device, blk);
 }
 
 /* Returns the status; what was put into @chain->writable is off its front. */
@@ -212,7 +207,7 @@ static uint8_t serve(const struct device *device, struct blk *blk, struct virtqu
 	case BLK_T_IN:
 		if (chain->readable.len)
 			return BLK_S_IOERR;
-		return read_sectors(device, blk, &chain->writable, le64toh(header.sector));
+		return transfer(device, blk, &chain->writable, false, le64toh(header.sector));
 	case BLK_T_OUT:
 		if (chain->writable.len)
 			return BLK_S_IOERR;
