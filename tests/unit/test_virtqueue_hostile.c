@@ -3,51 +3,16 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "tests/unit/mock_driver.h"
-
-#define BASE	0x40000000ull
-#define MEMORY	65536ull
-#define END	(BASE + MEMORY)
-#define TABLE	(BASE + 0x8000) /* indirect table */
-#define SIZE	8
-#define OUTSIDE 0x1000ull
-
-#define NEXT	 VIRTQ_DESC_F_NEXT
-#define WRITE	 VIRTQ_DESC_F_WRITE
-#define INDIRECT VIRTQ_DESC_F_INDIRECT
-
-static uint8_t *memory; /* with nothing before and nothing behind it */
-static struct device_report_wire report;
-static struct dma_space space = { .report = &report };
-static struct virtqueue vq;
-static struct mock_driver driver;
+#include "tests/unit/fenced_ring.h"
 
 static void set_up(void)
 {
-	uint8_t *area = mmap(NULL, MEMORY + 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct dma_window window = { BASE, MEMORY, BASE, NULL, PROT_READ | PROT_WRITE };
-	struct virtqueue_layout layout;
-
-	cr_assert_neq(area, MAP_FAILED);
-	memory = area + 4096;
-	cr_assert_eq(mprotect(memory, MEMORY, PROT_READ | PROT_WRITE), 0);
-	window.host = memory;
-	cr_assert_eq(dma_add_window(&space, &window), 0);
-	cr_assert_eq(virtqueue_init(&vq, &space, 2, SIZE), 0);
-	mock_driver_init(&driver, memory, BASE, BASE + 0x100, SIZE, 0);
-	layout = mock_layout(&driver);
-	cr_assert_eq(virtqueue_start(&vq, &layout), 0);
+	fenced_ring_set_up();
 	virtqueue_begin(&vq);
 }
 
-static void tear_down(void)
-{
-	virtqueue_destroy(&vq);
-}
-
-TestSuite(virtqueue_hostile, .init = set_up, .fini = tear_down);
+TestSuite(virtqueue_hostile, .init = set_up, .fini = fenced_ring_tear_down);
 
 /* Every chain starts at descriptor 0; TABLE holds .inner. */
 struct bad_chain {
