@@ -30,9 +30,6 @@
 /* The child's descriptors, see worker.h. */
 enum { CHILD_STDIN, CHILD_STDOUT, CHILD_LOG, CHILD_CONTROL, CHILD_BACKEND, CHILD_FDS };
 
-/* Above what the child wants to have at fixed numbers. */
-#define SPARE_FD 64
-
 int worker_open_executable(void)
 {
 	char path[PATH_MAX];
@@ -131,12 +128,12 @@ __attribute__((noreturn)) static void run_child(struct child *child)
 	for (int i = 0; i < CHILD_FDS; i++) {
 		saved[i] = -1;
 		if (child->fds[i] >= 0) {
-			saved[i] = fcntl(child->fds[i], F_DUPFD_CLOEXEC, SPARE_FD);
+			saved[i] = fcntl(child->fds[i], F_DUPFD_CLOEXEC, CHILD_FDS);
 			if (saved[i] < 0)
 				_exit(1);
 		}
 	}
-	child->exe_fd = fcntl(child->exe_fd, F_DUPFD_CLOEXEC, SPARE_FD);
+	child->exe_fd = fcntl(child->exe_fd, F_DUPFD_CLOEXEC, CHILD_FDS);
 	for (int i = 0; i < CHILD_FDS; i++) {
 		if (saved[i] < 0)
 			close(i);
