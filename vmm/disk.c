@@ -22,6 +22,23 @@ static const char *unusable(const struct stat *st)
 	return NULL;
 }
 
+/*
+ * Two guests that write to one image destroy it. The lock belongs to the open file description, which
+ * the device process shares: it is held for as long as either of us lives.
+ */
+static const char *lock_image(int fd, bool read_only)
+{
+	struct flock lock = { .l_type = read_only ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
+		return NULL;
+	if (errno == EAGAIN || errno == EACCES)
+		return "in use by another process (locked)";
+	/* A file system without locks is no reason not to use what lies on it. */
+	log_info("--disk: not locked: %s", strerror(errno));
+	return NULL;
+}
+
 int disk_open(const char *path, bool read_only)
 {
 	/* O_NONBLOCK: a FIFO must not make us wait for its other end. */
@@ -39,6 +56,8 @@ int disk_open(const char *path, bool read_only)
 		why = strerror(errno);
 	else
 		why = unusable(&st);
+	if (!why)
+		why = lock_image(fd, read_only);
 	if (why) {
 		log_error("--disk: %s: %s", path, why);
 		close(fd);

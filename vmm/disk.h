@@ -8,7 +8,8 @@
 #include <stdbool.h>
 
 /*
- * Opens a regular file or block device for --disk. It is used as it is: no format is ever probed.
+ * Opens a regular file or block device for --disk and locks it: one writer, or any number of readers.
+ * It is used as it is: no format is ever probed.
  * Returns the descriptor (the caller's), or -errno after one line on stderr.
  */
 int disk_open(const char *path, bool read_only);

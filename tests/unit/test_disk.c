@@ -154,3 +154,45 @@ Test(disk, a_file_that_must_not_be_written)
 	cr_assert_eq(seteuid(user), 0);
 	expect_line("file", "Permission denied");
 }
+
+Test(disk, one_writer_or_any_number_of_readers)
+{
+	static const struct {
+		bool first_read_only, second_read_only, both;
+	} cases[] = {
+		{ false, false, false },
+		{ false, true, false },
+		{ true, false, false },
+		{ true, true, true },
+	};
+
+	make_file(4096);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int first = disk_open("file", cases[i].first_read_only);
+		int second = disk_open("file", cases[i].second_read_only);
+
+		cr_assert_geq(first, 0);
+		cr_expect_eq(second >= 0, cases[i].both, "case %zu", i);
+		if (second < 0)
+			expect_line("file", "in use by another process");
+		else
+			close(second);
+		close(first);
+	}
+}
+
+/* The device process has a duplicate of our descriptor, which outlives it. */
+Test(disk, the_lock_lives_as_long_as_its_last_descriptor)
+{
+	int first, copy;
+
+	make_file(4096);
+	first = disk_open("file", false);
+	copy = dup(first);
+	close(first);
+	cr_expect_lt(disk_open("file", false), 0);
+	close(copy);
+	first = disk_open("file", false);
+	cr_expect_geq(first, 0);
+	close(first);
+}

@@ -97,3 +97,18 @@ case_small_pool_under_load() {
 	expect_confined
 	expect_report '.devices[0].counters.pool_high_water > 1048576'
 }
+
+# A second minivmm does not get an image that one already writes to; the first one does not notice.
+case_disk_locked() {
+	make_disk disk 1
+	start_guest --cmdline "quiet test=end how=wait-line" --restricted-dma --disk disk
+	wait_out '^waiting'
+	status=0
+	"$minivmm" --kernel "$kernel" --timeout 5 --disk disk </dev/null >/dev/null 2>second || status=$?
+	[ "$status" -eq 111 ] || fail "the second one: exit status $status, expected 111"
+	grep -qx 'minivmm: --disk: disk: in use by another process (locked)' second ||
+		fail "the second one says: $(cat second)"
+	echo go >"$work/in"
+	wait_guest
+	expect_status 0
+}
