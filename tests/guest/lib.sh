@@ -10,7 +10,7 @@ vmlinux=$top/build/guest/vmlinux
 initramfs=$top/build/guest/initramfs.cpio
 minivmm=${MINIVMM:-$top/build/minivmm}
 # The longest any guest may take; a hang is a failure, not an endless wait.
-timeout=${GUEST_TIMEOUT:-60}
+timeout=${GUEST_TIMEOUT:-180}
 
 fail() {
 	printf '%s\n' "$*" >"$work/why"
