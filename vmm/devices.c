@@ -406,6 +406,6 @@ void devices_end(struct devices *devices)
 		close_eventfds(device);
 		virtio_device_destroy(&device->virtio);
 	}
-	if (devices->ack_fd > 0)
+	if (devices->ack_fd >= 0)
 		close(devices->ack_fd);
 }

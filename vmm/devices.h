@@ -56,7 +56,7 @@ struct device_request {
 
 struct devices {
 	int exe_fd; /* minivmm-device; the caller's */
-	int ack_fd; /* signalled by acknowledged interrupts and never read, see devices_attach() */
+	int ack_fd; /* signalled by acknowledged interrupts, never read; -1 before devices_attach() */
 	struct device list[MACHINE_MAX_DEVICES];
 	struct report_device reports[MACHINE_MAX_DEVICES];
 	size_t count;

@@ -71,6 +71,7 @@ int guest_plan(struct guest *guest, const struct config *config)
 	int ret;
 
 	guest->config = config;
+	guest->devices.ack_fd = -1;
 	ret = plan_machine(guest);
 	if (!ret)
 		ret = compose_cmdline(guest);

@@ -17,6 +17,13 @@ fail() {
 	exit 1
 }
 
+# The case cannot be told here, and why.
+skip_status=77
+skip() {
+	printf '%s\n' "$*" >"$work/why"
+	exit "$skip_status"
+}
+
 # boot ARG...: runs minivmm with the test kernel and initramfs unless ARG names another kernel. Leaves
 # $status, $work/out (the serial console), $work/err and $work/report.json.
 boot() {

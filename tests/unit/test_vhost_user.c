@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* vhost-user messages: what is let through, and how they travel. */
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "devices/proto/vhost_user.h"
+#include "tests/unit/fd_count.h"
 
 #define TIMEOUT_MS 2000
 
@@ -29,18 +29,6 @@ static void tear_down(void)
 }
 
 TestSuite(vhost_user, .init = set_up, .fini = tear_down);
-
-static unsigned int count_open_fds(void)
-{
-	DIR *dir = opendir("/proc/self/fd");
-	unsigned int n = 0;
-
-	cr_assert_not_null(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
 
 /* Every request of the subset, well-formed. */
 static const struct request {
@@ -246,7 +234,7 @@ Test(vhost_user, ring_messages_say_whether_a_descriptor_comes)
 
 Test(vhost_user, every_request_arrives_as_it_was_sent)
 {
-	unsigned int before = count_open_fds();
+	unsigned int before = fd_count();
 
 	for (size_t i = 0; i < NR_REQUESTS; i++) {
 		struct vhost_user_msg out = well_formed(&requests[i]);
@@ -270,7 +258,7 @@ Test(vhost_user, every_request_arrives_as_it_was_sent)
 		}
 		vhost_user_close_fds(&in);
 	}
-	cr_expect_eq(count_open_fds(), before);
+	cr_expect_eq(fd_count(), before);
 }
 
 Test(vhost_user, messages_behind_each_other_stay_apart)
@@ -360,7 +348,7 @@ Test(vhost_user, descriptors_never_leak)
 
 		tear_down();
 		set_up();
-		before = count_open_fds();
+		before = fd_count();
 		send_raw(&hdr, sizeof(hdr), cases[i].fds[0]);
 		if (cases[i].eof)
 			shutdown(sock[0], SHUT_WR);
@@ -368,6 +356,6 @@ Test(vhost_user, descriptors_never_leak)
 			send_raw("12345678", 8, cases[i].fds[1]);
 		cr_expect_eq(vhost_user_recv(sock[1], &in, 50), cases[i].rc, "%s", cases[i].what);
 		cr_expect_eq(in.nr_fds, 0, "%s", cases[i].what);
-		cr_expect_eq(count_open_fds(), before, "%s", cases[i].what);
+		cr_expect_eq(fd_count(), before, "%s", cases[i].what);
 	}
 }

@@ -83,7 +83,7 @@ case_process_two_apart() {
 	make_disk other 1
 	start_guest --cmdline "quiet test=end how=wait-line" --restricted-dma --disk disk --disk other
 	wait_out '^waiting'
-	read -ra pids < <(device_pids | tr '\n' ' ')
+	mapfile -t pids < <(device_pids)
 	[ ${#pids[@]} -eq 2 ] || fail "device processes: ${pids[*]}"
 	# Device and inode of the one shared mapping.
 	first=$(awk '$2 ~ /s$/ { print $4, $5 }' "/proc/${pids[0]}/maps")
