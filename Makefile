@@ -36,7 +36,7 @@ device_libs := -lseccomp
 proto_src   := $(wildcard devices/proto/*.c)
 devices_src := $(wildcard devices/*.c devices/core/*.c)
 boot_src    := $(wildcard boot/*.c boot/$(ARCH)/*.c)
-vmm_src     := $(wildcard vmm/*.c vmm/virtio/*.c vmm/vhost/*.c vmm/arch/$(ARCH)/*.c)
+vmm_src     := $(wildcard vmm/*.c vmm/virtio/*.c vmm/vhost/*.c vmm/pci/*.c vmm/arch/$(ARCH)/*.c)
 unit_src    := $(wildcard tests/unit/*.c)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))

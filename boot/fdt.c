@@ -13,7 +13,19 @@
 #define FDT_FIRST_SIZE 4096
 #define FDT_LAST_SIZE  (1 << 20)
 #define NODE_NAME_MAX  64
-#define CELLS_MAX      8
+#define CELLS_MAX      16
+
+/* First of the three cells of a PCI address (IEEE 1275 PCI binding, 2.2.1.1). */
+#define PCI_MEMORY_32	   0x02000000u
+#define PCI_MEMORY_64	   0x03000000u
+#define PCI_PREFETCHABLE   0x40000000u
+#define PCI_FUNCTION(slot) ((uint32_t)(slot) << 11)
+
+/* msi-map: requester ids are 16 bits. */
+#define PCI_NR_REQUESTERS 0x10000u
+
+#define HIGH(value) ((uint32_t)((value) >> 32))
+#define LOW(value)  ((uint32_t)(value))
 
 /* One attempt with a buffer of @size bytes. Returns 0 or -FDT_ERR_*. */
 static int try_build(void (*write)(struct fdt_writer *writer, const struct machine *machine),
@@ -104,12 +116,8 @@ void fdt_writer_u32(struct fdt_writer *writer, const char *name, uint32_t value)
 
 void fdt_writer_reg(struct fdt_writer *writer, struct machine_range range)
 {
-	const uint32_t cells[] = {
-		(uint32_t)(range.base >> 32),
-		(uint32_t)range.base,
-		(uint32_t)(range.size >> 32),
-		(uint32_t)range.size,
-	};
+	const uint32_t cells[] = { HIGH(range.base), LOW(range.base), HIGH(range.size),
+				   LOW(range.size) };
 
 	fdt_writer_cells(writer, "reg", cells, 4);
 }
@@ -126,7 +134,7 @@ void fdt_writer_bus_cells(struct fdt_writer *writer, uint32_t address_cells, uin
  */
 void fdt_writer_pools(struct fdt_writer *writer, const struct machine *machine)
 {
-	if (!machine->nr_pools)
+	if (!machine->pools_in_device_tree || !machine->nr_pools)
 		return;
 	fdt_writer_begin(writer, "reserved-memory");
 	fdt_writer_bus_cells(writer, 2, 2);
@@ -141,14 +149,65 @@ void fdt_writer_pools(struct fdt_writer *writer, const struct machine *machine)
 	fdt_writer_end(writer);
 }
 
-void fdt_writer_virtio_mmio(struct fdt_writer *writer, const struct machine_virtio *virtio,
-			    const uint32_t *interrupts, size_t n)
+static bool has_pool_node(const struct machine *machine, const struct machine_virtio *virtio)
+{
+	return machine->pools_in_device_tree && virtio->pool != MACHINE_NO_POOL;
+}
+
+void fdt_writer_virtio_mmio(struct fdt_writer *writer, const struct machine *machine,
+			    const struct machine_virtio *virtio, const uint32_t *interrupts,
+			    size_t n)
 {
 	fdt_writer_begin(writer, "virtio@%" PRIx64, virtio->window.base);
 	fdt_writer_string(writer, "compatible", "virtio,mmio");
 	fdt_writer_reg(writer, virtio->window);
 	fdt_writer_cells(writer, "interrupts", interrupts, n);
-	if (virtio->pool != MACHINE_NO_POOL)
+	if (has_pool_node(machine, virtio))
 		fdt_writer_u32(writer, "memory-region", FDT_PHANDLE_POOL(virtio->pool));
+	fdt_writer_end(writer);
+}
+
+/* A function of bus 0 needs a node only for what its configuration space does not tell. */
+static void put_pci_function(struct fdt_writer *writer, const struct machine_virtio *virtio)
+{
+	const uint32_t reg[] = { PCI_FUNCTION(virtio->slot), 0, 0, 0, 0 };
+
+	fdt_writer_begin(writer, "virtio@%x,0", virtio->slot);
+	fdt_writer_cells(writer, "reg", reg, 5);
+	fdt_writer_u32(writer, "memory-region", FDT_PHANDLE_POOL(virtio->pool));
+	fdt_writer_end(writer);
+}
+
+void fdt_writer_pci_host(struct fdt_writer *writer, const struct machine *machine,
+			 uint32_t msi_phandle)
+{
+	static const uint32_t bus_range[] = { 0, 0 };
+	const uint32_t msi_map[] = { 0, msi_phandle, 0, PCI_NR_REQUESTERS };
+	const struct machine_pci *pci = &machine->pci;
+	const uint32_t ranges[] = {
+		/* in PCI */
+		PCI_MEMORY_32, HIGH(pci->low.base), LOW(pci->low.base),
+		/* in the parent, size */
+		HIGH(pci->low.base), LOW(pci->low.base), HIGH(pci->low.size), LOW(pci->low.size),
+		/* in PCI */
+		PCI_MEMORY_64 | PCI_PREFETCHABLE, HIGH(pci->high.base), LOW(pci->high.base),
+		/* in the parent, size */
+		HIGH(pci->high.base), LOW(pci->high.base), HIGH(pci->high.size), LOW(pci->high.size)
+	};
+
+	if (!pci->present)
+		return;
+	fdt_writer_begin(writer, "pcie@%" PRIx64, pci->ecam.base);
+	fdt_writer_string(writer, "compatible", "pci-host-ecam-generic");
+	fdt_writer_string(writer, "device_type", "pci");
+	fdt_writer_reg(writer, pci->ecam);
+	fdt_writer_bus_cells(writer, 3, 2);
+	fdt_writer_cells(writer, "bus-range", bus_range, 2);
+	fdt_writer_cells(writer, "ranges", ranges, sizeof(ranges) / sizeof(ranges[0]));
+	fdt_writer_cells(writer, "msi-map", msi_map, 4);
+	for (size_t i = 0; i < machine->nr_virtio; i++)
+		if (machine->virtio[i].transport == MACHINE_TRANSPORT_PCI &&
+		    has_pool_node(machine, &machine->virtio[i]))
+			put_pci_function(writer, &machine->virtio[i]);
 	fdt_writer_end(writer);
 }

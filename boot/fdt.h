@@ -44,12 +44,22 @@ void fdt_writer_reg(struct fdt_writer *writer, struct machine_range range);
 /* "#address-cells" and "#size-cells". */
 void fdt_writer_bus_cells(struct fdt_writer *writer, uint32_t address_cells, uint32_t size_cells);
 
-/* /reserved-memory with a restricted-dma-pool for each of the machine's pools; nothing without any.
+/*
+ * /reserved-memory with a restricted-dma-pool for each of the machine's pools, if the device tree
+ * is what names them; nothing without any.
  */
 void fdt_writer_pools(struct fdt_writer *writer, const struct machine *machine);
 
 /* A virtio,mmio node; @interrupts are the @n cells of its interrupt specifier. */
-void fdt_writer_virtio_mmio(struct fdt_writer *writer, const struct machine_virtio *virtio,
-			    const uint32_t *interrupts, size_t n);
+void fdt_writer_virtio_mmio(struct fdt_writer *writer, const struct machine *machine,
+			    const struct machine_virtio *virtio, const uint32_t *interrupts,
+			    size_t n);
+
+/*
+ * The PCI host, if there is one (Linux, devicetree/bindings/pci/host-generic-pci.yaml), and below it
+ * the functions whose pools the device tree names. @msi_phandle: where their MSIs go.
+ */
+void fdt_writer_pci_host(struct fdt_writer *writer, const struct machine *machine,
+			 uint32_t msi_phandle);
 
 #endif

@@ -39,7 +39,9 @@ struct boot_plan {
 	uint64_t page_table_gpa;
 	struct boot_segment segments[BOOT_MAX_SEGMENTS];
 	size_t nr_segments;
-	/* The device tree that the guest gets, for --dump-dtb; owned by the plan. NULL under PVH.
+	/*
+	 * The device tree that the guest gets, for --dump-dtb; owned by the plan. NULL under PVH and
+	 * with ACPI tables.
 	 */
 	void *dtb;
 	size_t dtb_len;

@@ -134,6 +134,7 @@ enum config_result config_parse(struct config *config, int argc, char **argv, FI
 		.share = CONFIG_SHARE_DEVICE,
 		.sandbox = true,
 	};
+	proposal_init(&config->proposal);
 	result = parse_options(&parser, argc, argv);
 	if (result == CONFIG_RUN)
 		result = config_check(&parser);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "boot/machine.h"
+#include "vmm/virtio/mechanism.h"
 
 #define CONFIG_MAX_DISKS      MACHINE_MAX_DEVICES
 #define CONFIG_DEFAULT_MEMORY (512ull << 20)
@@ -37,12 +38,16 @@ enum config_policy {
 enum config_share {
 	CONFIG_SHARE_DEVICE, /* one pool per device */
 	CONFIG_SHARE_ALL,    /* one pool for all devices */
+	CONFIG_SHARE_GROUP,  /* one, of the first device; the others refer to it by a UUID */
 };
+
+#define CONFIG_GROUP_SIZE 16 /* bytes of a UUID, in the order of its text (RFC 9562, 4) */
 
 struct config_disk {
 	char *path;			    /* owned */
 	char serial[CONFIG_SERIAL_MAX + 1]; /* "" when not given */
 	bool read_only;
+	enum machine_transport transport;
 };
 
 struct config {
@@ -55,10 +60,16 @@ struct config {
 	size_t nr_disks;
 	bool rng;
 	enum config_console console;
+	enum machine_transport transport; /* of the devices that do not say otherwise */
+	enum machine_tables tables;	  /* chosen by config_check() unless given */
 	bool restricted;
+	enum mechanism via; /* MECHANISM_NONE when not restricted, and only then */
+	enum pool_place place;
 	uint64_t pool_size; /* bytes per pool */
 	enum config_policy policy;
 	enum config_share share;
+	uint8_t group[CONFIG_GROUP_SIZE]; /* for CONFIG_SHARE_GROUP */
+	struct proposal proposal;
 	bool sandbox; /* false only for --sandbox=off */
 	const char *dump_dtb;
 	const char *report;

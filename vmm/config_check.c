@@ -4,38 +4,16 @@
 
 #include "vmm/config_option.h"
 
-/* Makes @name the option that a refusal names. */
-static void blame(struct config_parser *parser, const char *name)
-{
-	parser->option = config_option_find(name, strlen(name));
-}
-
 static enum config_result check_devices(struct config_parser *parser)
 {
 	const struct config *config = parser->config;
 
 	if (config_device_count(config) <= MACHINE_MAX_DEVICES)
 		return CONFIG_RUN;
-	blame(parser, "disk");
+	config_blame(parser, "disk");
 	return config_refuse(parser, config->disks[config->nr_disks - 1].path,
 			     "more than %d devices with --rng and --console virtio",
 			     MACHINE_MAX_DEVICES);
-}
-
-static enum config_result check_pools(struct config_parser *parser)
-{
-	const struct config *config = parser->config;
-	const size_t devices = config_device_count(config);
-	char value[32];
-
-	/* At most MACHINE_MAX_DEVICES * CONFIG_MAX_POOL: no overflow. */
-	if (!config->restricted || config->share == CONFIG_SHARE_ALL ||
-	    devices * config->pool_size <= CONFIG_MAX_POOLS_SIZE)
-		return CONFIG_RUN;
-	blame(parser, "restricted-dma");
-	snprintf(value, sizeof(value), "size=%lluK", (unsigned long long)config->pool_size >> 10);
-	return config_refuse(parser, value, "%zu pools, together more than %lluG", devices,
-			     CONFIG_MAX_POOLS_SIZE >> 30);
 }
 
 /* Two disks on one file would destroy each other's data, unless nobody writes. */
@@ -43,7 +21,7 @@ static enum config_result check_disks(struct config_parser *parser)
 {
 	const struct config *config = parser->config;
 
-	blame(parser, "disk");
+	config_blame(parser, "disk");
 	for (size_t i = 0; i < config->nr_disks; i++) {
 		for (size_t j = 0; j < i; j++) {
 			const struct config_disk *a = &config->disks[i];
@@ -90,7 +68,7 @@ static enum config_result check_output(struct config_parser *parser, const char 
 
 	if (!user)
 		return CONFIG_RUN;
-	blame(parser, name);
+	config_blame(parser, name);
 	return config_refuse(parser, path, "the same file as --%s", user);
 }
 
@@ -98,7 +76,7 @@ static enum config_result check_kernel(struct config_parser *parser)
 {
 	if (parser->config->kernel)
 		return CONFIG_RUN;
-	blame(parser, "kernel");
+	config_blame(parser, "kernel");
 	return config_refuse(parser, "not given", "a kernel is required, see --help");
 }
 
@@ -109,7 +87,7 @@ enum config_result config_check(struct config_parser *parser)
 	if (result == CONFIG_RUN)
 		result = check_devices(parser);
 	if (result == CONFIG_RUN)
-		result = check_pools(parser);
+		result = config_check_machine(parser);
 	if (result == CONFIG_RUN)
 		result = check_disks(parser);
 	if (result == CONFIG_RUN)

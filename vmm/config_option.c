@@ -8,7 +8,7 @@
 
 #include "devices/proto/version.h"
 
-#define HELP_COLUMN 35
+#define HELP_COLUMN 30
 
 #define TEXT_OF(macro) TEXT_OF_(macro)
 #define TEXT_OF_(text) #text
@@ -121,8 +121,19 @@ static enum config_result set_console(struct config_parser *parser, const char *
 
 static enum config_result set_transport(struct config_parser *parser, const char *value)
 {
-	if (strcmp(value, "mmio") != 0)
-		return config_refuse(parser, value, "expected mmio");
+	const char *problem = config_parse_transport(value, &parser->config->transport);
+
+	return problem ? config_refuse(parser, value, "%s", problem) : CONFIG_RUN;
+}
+
+static enum config_result set_tables(struct config_parser *parser, const char *value)
+{
+	if (strcmp(value, "dt") == 0)
+		parser->config->tables = MACHINE_TABLES_DEVICE_TREE;
+	else if (strcmp(value, "acpi") == 0)
+		parser->config->tables = MACHINE_TABLES_ACPI;
+	else
+		return config_refuse(parser, value, "expected dt or acpi");
 	return CONFIG_RUN;
 }
 
@@ -174,11 +185,8 @@ static enum config_result show_help(struct config_parser *parser, const char *va
 	(void)value;
 	fprintf(parser->out,
 		"Usage: minivmm --kernel FILE [OPTION]...   (a SIZE takes K, M or G)\n");
-	for (size_t i = 0; i < config_nr_options; i++) {
-		if (config_options[i].group)
-			fprintf(parser->out, "%s:\n", config_options[i].group);
+	for (size_t i = 0; i < config_nr_options; i++)
 		show_option(parser->out, &config_options[i]);
-	}
 	return finish_output(parser);
 }
 
@@ -187,37 +195,42 @@ static enum config_result show_help(struct config_parser *parser, const char *va
 #define OPTIONAL CONFIG_ARGUMENT_OPTIONAL
 
 const struct config_option config_options[] = {
-	{ "Machine", "kernel", 'k', REQUIRED, false, " FILE",
-	  "bzImage or vmlinux to boot; required", set_kernel },
-	{ NULL, "initrd", 'i', REQUIRED, false, " FILE", "initial RAM disk", set_initrd },
-	{ NULL, "cmdline", 0, REQUIRED, false, " TEXT", "appended to the kernel command line",
+	{ "kernel", 'k', REQUIRED, false, " FILE", "bzImage or vmlinux to boot; required",
+	  set_kernel },
+	{ "initrd", 'i', REQUIRED, false, " FILE", "initial RAM disk", set_initrd },
+	{ "cmdline", 0, REQUIRED, false, " TEXT", "appended to the kernel command line",
 	  set_cmdline },
-	{ NULL, "cpus", 'c', REQUIRED, false, " N",
+	{ "cpus", 'c', REQUIRED, false, " N",
 	  "vCPUs, 1 to " TEXT_OF(MACHINE_MAX_CPUS) " (default 1)", set_cpus },
-	{ NULL, "memory", 'm', REQUIRED, false, " SIZE", "guest RAM without pools (default 512M)",
+	{ "memory", 'm', REQUIRED, false, " SIZE", "guest RAM without pools (default 512M)",
 	  set_memory },
-	{ "Devices", "disk", 'd', REQUIRED, true, " FILE[,ro][,serial=S]",
-	  "virtio disk; may be repeated", config_set_disk },
-	{ NULL, "rng", 0, FLAG, false, "", "virtio entropy source", set_rng },
-	{ NULL, "console", 0, REQUIRED, false, " KIND", "serial (default) or virtio", set_console },
-	{ NULL, "transport", 0, REQUIRED, false, " KIND", "of virtio devices: mmio (default)",
+	{ "tables", 0, REQUIRED, false, " KIND", "describe the hardware by dt or acpi",
+	  set_tables },
+	{ "disk", 'd', REQUIRED, true, " FILE[,LIST]",
+	  "disk, repeatable; LIST: ro,serial=S,transport=KIND", config_set_disk },
+	{ "rng", 0, FLAG, false, "", "virtio entropy source", set_rng },
+	{ "console", 0, REQUIRED, false, " KIND", "serial (default) or virtio", set_console },
+	{ "transport", 0, REQUIRED, false, " KIND", "of virtio devices: mmio (default) or pci",
 	  set_transport },
-	{ NULL, "restricted-dma", 0, OPTIONAL, false, "[=LIST]",
-	  "devices reach DMA pools only. LIST:\n"
-	  "size=16M,policy=require|hope,share=device|all\n"
-	  "(size per pool; of a|b, a is the default)",
+	{ "restricted-dma", 0, OPTIONAL, false, "[=LIST]",
+	  "devices reach pools only. LIST (defaults first):\n"
+	  "size=16M,policy=require|hope,\n"
+	  "share=device|all|group=UUID,\n"
+	  "via=auto|dt|cap|config|dmb,place=memory|bar",
 	  config_set_restricted },
-	{ NULL, "sandbox", 0, REQUIRED, false, " MODE",
-	  "of device processes: full (default) or off", set_sandbox },
-	{ "Run", "dump-dtb", 0, REQUIRED, false, " FILE", "write the guest's device tree and end",
+	{ "proposal", 0, REQUIRED, true, " KEY=NUMBER", "change a number of via=cap, config or dmb",
+	  config_set_proposal },
+	{ "sandbox", 0, REQUIRED, false, " MODE", "of device processes: full (default) or off",
+	  set_sandbox },
+	{ "dump-dtb", 0, REQUIRED, false, " FILE", "write the guest's device tree and end",
 	  set_dump_dtb },
-	{ NULL, "report", 0, REQUIRED, false, " FILE", "write what happened as JSON (-: stdout)",
+	{ "report", 0, REQUIRED, false, " FILE", "write what happened as JSON (-: stdout)",
 	  set_report },
-	{ NULL, "timeout", 0, REQUIRED, false, " SECONDS",
-	  "end the guest after that (default: never)", set_timeout },
-	{ NULL, "verbose", 'v', FLAG, false, "", "tell more on stderr", set_verbose },
-	{ NULL, "version", 0, FLAG, false, "", "print the version", show_version },
-	{ NULL, "help", 'h', FLAG, false, "", "print this", show_help },
+	{ "timeout", 0, REQUIRED, false, " SECONDS", "end the guest after that (default: never)",
+	  set_timeout },
+	{ "verbose", 'v', FLAG, false, "", "tell more on stderr", set_verbose },
+	{ "version", 0, FLAG, false, "", "print the version", show_version },
+	{ "help", 'h', FLAG, false, "", "print this", show_help },
 };
 
 const size_t config_nr_options = sizeof(config_options) / sizeof(config_options[0]);
@@ -242,4 +255,14 @@ const struct config_option *config_option_find_letter(int letter)
 			return &config_options[i];
 	}
 	return NULL;
+}
+
+void config_blame(struct config_parser *parser, const char *name)
+{
+	parser->option = config_option_find(name, strlen(name));
+}
+
+bool config_option_given(const struct config_parser *parser, const char *name)
+{
+	return parser->seen[config_option_find(name, strlen(name)) - config_options];
 }

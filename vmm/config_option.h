@@ -20,9 +20,8 @@ enum config_argument { CONFIG_ARGUMENT_NONE, CONFIG_ARGUMENT_REQUIRED, CONFIG_AR
 struct config_parser;
 
 struct config_option {
-	const char *group; /* heading in --help, on the first option of a group; else NULL */
-	const char *name;  /* long, without "--" */
-	int letter;	   /* short, or 0 */
+	const char *name; /* long, without "--" */
+	int letter;	  /* short, or 0 */
 	enum config_argument takes;
 	bool repeatable;
 	const char *argument; /* as --help shows it, with what separates it from the name */
@@ -37,6 +36,8 @@ struct config_parser {
 	FILE *err;
 	const struct config_option *option; /* the one that is being handled */
 	bool seen[CONFIG_MAX_OPTIONS];
+	bool disk_says_transport[CONFIG_MAX_DISKS];
+	bool proposal_seen[NR_PROPOSAL_KEYS];
 };
 
 extern const struct config_option config_options[];
@@ -57,8 +58,23 @@ enum config_result config_refuse(const struct config_parser *parser, const char 
 enum config_result config_refuse_word(const struct config_parser *parser, const char *word,
 				      size_t len, const char *why);
 
+/* Makes the option called @name the one that a refusal names. */
+void config_blame(struct config_parser *parser, const char *name);
+
+/* Whether the option called @name was on the command line. */
+bool config_option_given(const struct config_parser *parser, const char *name);
+
 /* Decimal digits only; 0, -EINVAL or -ERANGE. */
 int config_parse_number(const char *text, uint64_t *number);
+
+/* Likewise, or hexadecimal digits of either case after "0x". */
+int config_parse_code(const char *text, uint64_t *number);
+
+/* A UUID as RFC 9562, 4 writes it, in either case; 0 or -EINVAL. */
+int config_parse_uuid(const char *text, uint8_t uuid[CONFIG_GROUP_SIZE]);
+
+/* "mmio" or "pci"; NULL, or what is wrong with it. */
+const char *config_parse_transport(const char *text, enum machine_transport *transport);
 
 /* What a refusal says about an error of config_parse_number() or config_parse_size(). */
 const char *config_number_problem(int err);
@@ -71,11 +87,15 @@ const char *config_size_problem(int err);
  */
 int config_next_item(const char **rest, char *item, size_t size);
 
-/* The values of the options that take lists. */
+/* The values of the options that have parts. */
 enum config_result config_set_disk(struct config_parser *parser, const char *value);
 enum config_result config_set_restricted(struct config_parser *parser, const char *value);
+enum config_result config_set_proposal(struct config_parser *parser, const char *value);
 
-/* What only the options together can tell. */
+/* What only the options together can tell. Also settles what depends on several of them. */
 enum config_result config_check(struct config_parser *parser);
+
+/* The part of it about devices, their pools, and how the guest learns of both. */
+enum config_result config_check_machine(struct config_parser *parser);
 
 #endif

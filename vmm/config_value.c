@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* Texts -> numbers, sizes and list items; and the form of a refusal. */
+/* Texts -> numbers, sizes, UUIDs and list items; and the form of a refusal. */
 #include <errno.h>
 #include <stdarg.h>
 #include <string.h>
@@ -9,17 +9,29 @@
 
 #define QUOTE_MAX 81 /* bytes of a user's text in a message, with the NUL */
 
+/* Value of a hexadecimal digit, or 16. */
+static unsigned int digit_value(char c)
+{
+	if (c >= '0' && c <= '9')
+		return (unsigned int)(c - '0');
+	if (c >= 'a' && c <= 'f')
+		return (unsigned int)(c - 'a') + 10;
+	if (c >= 'A' && c <= 'F')
+		return (unsigned int)(c - 'A') + 10;
+	return 16;
+}
+
 /* Reads digits from *@text on and leaves it behind them. */
-static int parse_digits(const char **text, uint64_t *number)
+static int parse_digits(const char **text, unsigned int base, uint64_t *number)
 {
 	const char *at = *text;
 	uint64_t sum = 0;
 
-	if (*at < '0' || *at > '9')
+	if (digit_value(*at) >= base)
 		return -EINVAL;
-	for (; *at >= '0' && *at <= '9'; at++) {
-		if (__builtin_mul_overflow(sum, UINT64_C(10), &sum) ||
-		    __builtin_add_overflow(sum, (uint64_t)(*at - '0'), &sum))
+	for (; digit_value(*at) < base; at++) {
+		if (__builtin_mul_overflow(sum, (uint64_t)base, &sum) ||
+		    __builtin_add_overflow(sum, (uint64_t)digit_value(*at), &sum))
 			return -ERANGE;
 	}
 	*text = at;
@@ -27,13 +39,55 @@ static int parse_digits(const char **text, uint64_t *number)
 	return 0;
 }
 
-int config_parse_number(const char *text, uint64_t *number)
+static int parse_whole(const char *text, unsigned int base, uint64_t *number)
 {
-	const int err = parse_digits(&text, number);
+	const int err = parse_digits(&text, base, number);
 
 	if (err)
 		return err;
 	return *text == '\0' ? 0 : -EINVAL;
+}
+
+int config_parse_number(const char *text, uint64_t *number)
+{
+	return parse_whole(text, 10, number);
+}
+
+int config_parse_code(const char *text, uint64_t *number)
+{
+	if (text[0] == '0' && text[1] == 'x')
+		return parse_whole(text + 2, 16, number);
+	return parse_whole(text, 10, number);
+}
+
+int config_parse_uuid(const char *text, uint8_t uuid[CONFIG_GROUP_SIZE])
+{
+	for (size_t i = 0; i < CONFIG_GROUP_SIZE; i++) {
+		unsigned int high, low;
+
+		if ((i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-')
+			return -EINVAL;
+		high = digit_value(text[0]);
+		if (high > 15)
+			return -EINVAL;
+		low = digit_value(text[1]);
+		if (low > 15)
+			return -EINVAL;
+		uuid[i] = (uint8_t)(high << 4 | low);
+		text += 2;
+	}
+	return *text == '\0' ? 0 : -EINVAL;
+}
+
+const char *config_parse_transport(const char *text, enum machine_transport *transport)
+{
+	if (strcmp(text, "mmio") == 0)
+		*transport = MACHINE_TRANSPORT_MMIO;
+	else if (strcmp(text, "pci") == 0)
+		*transport = MACHINE_TRANSPORT_PCI;
+	else
+		return "expected mmio or pci";
+	return NULL;
 }
 
 int config_parse_size(const char *text, uint64_t *bytes)
@@ -44,7 +98,7 @@ int config_parse_size(const char *text, uint64_t *bytes)
 	} units[] = { { 'K', 1ull << 10 }, { 'M', 1ull << 20 }, { 'G', 1ull << 30 } };
 	uint64_t unit = 1;
 	uint64_t number;
-	const int err = parse_digits(&text, &number);
+	const int err = parse_digits(&text, 10, &number);
 
 	if (err)
 		return err;

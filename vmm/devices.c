@@ -49,8 +49,7 @@ static const struct device_kind *find_kind(const char *name)
 	return NULL;
 }
 
-/* The device process is of no more use: tell, once, and end it. With the virtio lock held. */
-static void note_failure(struct device *device, const char *why)
+void device_note_failure(struct device *device, const char *why)
 {
 	if (device->report->failure[0] != '\0')
 		return;
@@ -61,17 +60,42 @@ static void note_failure(struct device *device, const char *why)
 		kill(device->worker.pid, SIGKILL);
 }
 
+/* Where a BAR is now that holds the pool; told only if it is somewhere else than before. */
+static int move_window(struct device *device)
+{
+	uint64_t base = device->report->windows[0].base;
+	int ret = 0;
+
+	if (device->windows[0].range.base == base)
+		return 0;
+	device->windows[0].range.base = base;
+	ret = vhost_frontend_set_windows(&device->frontend, device->windows, device->nr_windows);
+	return ret;
+}
+
+static int start_queue(struct device *device, uint32_t index, const struct virtio_queue *queue)
+{
+	const struct vhost_queue_fds fds = {
+		.kick = device->fds.kick[index],
+		.call = device->fds.call[index],
+		.err = device->err_fd,
+	};
+
+	return vhost_frontend_start_queue(&device->frontend, index, queue, &fds);
+}
+
 static int backend_start(void *opaque, const struct virtio_device *virtio)
 {
 	struct device *device = opaque;
-	int ret = vhost_frontend_set_features(&device->frontend, virtio->accepted);
+	int ret = move_window(device);
 
+	if (!ret)
+		ret = vhost_frontend_set_features(&device->frontend, virtio->accepted);
 	for (uint32_t i = 0; i < virtio->nr_queues && !ret; i++)
 		if (virtio->queues[i].enabled)
-			ret = vhost_frontend_start_queue(&device->frontend, i, &virtio->queues[i],
-							 &device->queue_fds[i]);
+			ret = start_queue(device, i, &virtio->queues[i]);
 	if (ret)
-		note_failure(device, strerror(-ret));
+		device_note_failure(device, strerror(-ret));
 	return ret;
 }
 
@@ -87,15 +111,15 @@ static void backend_stop(void *opaque)
 	/* What the stopped rings complained of must not hit the ones after them. */
 	(void)eventfd_read(device->err_fd, &complaints);
 	if (ret)
-		note_failure(device, ret == -ETIMEDOUT ? "missed its deadline for a reset"
-						       : strerror(-ret));
+		device_note_failure(device, ret == -ETIMEDOUT ? "missed its deadline for a reset"
+							      : strerror(-ret));
 }
 
 static void backend_config_interrupt(void *opaque)
 {
 	struct device *device = opaque;
 
-	(void)eventfd_write(device->call_fd, 1);
+	(void)eventfd_write(device->fds.config, 1);
 }
 
 static const struct virtio_backend_ops backend_ops = {
@@ -104,45 +128,52 @@ static const struct virtio_backend_ops backend_ops = {
 	.config_interrupt = backend_config_interrupt,
 };
 
+static int create_eventfd(int *fd)
+{
+	*fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return *fd < 0 ? -errno : 0;
+}
+
 static int create_eventfds(struct device *device)
 {
-	device->call_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	device->err_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (device->call_fd < 0 || device->err_fd < 0)
-		return -errno;
-	for (unsigned int i = 0; i < device->kind->nr_queues; i++) {
-		struct vhost_queue_fds *fds = &device->queue_fds[i];
+	int ret = create_eventfd(&device->fds.config);
 
-		fds->call = device->call_fd;
-		fds->err = device->err_fd;
-		fds->kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if (fds->kick < 0)
-			return -errno;
+	if (!ret)
+		ret = create_eventfd(&device->err_fd);
+	for (unsigned int i = 0; i < device->kind->nr_queues && !ret; i++) {
+		ret = create_eventfd(&device->fds.kick[i]);
+		if (!ret)
+			ret = create_eventfd(&device->fds.call[i]);
 	}
-	return 0;
+	return ret;
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		close(fd);
 }
 
 static void close_eventfds(struct device *device)
 {
-	for (unsigned int i = 0; i < DEVICE_MAX_QUEUES; i++)
-		if (device->queue_fds[i].kick >= 0)
-			close(device->queue_fds[i].kick);
-	if (device->call_fd >= 0)
-		close(device->call_fd);
-	if (device->err_fd >= 0)
-		close(device->err_fd);
+	for (unsigned int i = 0; i < DEVICE_MAX_QUEUES; i++) {
+		close_fd(device->fds.kick[i]);
+		close_fd(device->fds.call[i]);
+	}
+	close_fd(device->fds.config);
+	close_fd(device->err_fd);
 }
 
 /* Connects to the started process and learns what it is. */
-static int connect_device(struct device *device, const struct dma_window *windows,
-			  size_t nr_windows)
+static int connect_device(struct device *device)
 {
 	struct virtio_device *virtio = &device->virtio;
 	int sock = device->worker.control;
 	int ret;
 
 	device->worker.control = -1; /* the front-end's from here on */
-	ret = vhost_frontend_open(&device->frontend, sock, START_DEADLINE_MS, windows, nr_windows);
+	ret = vhost_frontend_open(&device->frontend, sock, START_DEADLINE_MS, device->windows,
+				  device->nr_windows);
 	if (!ret)
 		ret = vhost_frontend_get_config(&device->frontend, virtio->config,
 						virtio->config_len);
@@ -152,25 +183,27 @@ static int connect_device(struct device *device, const struct dma_window *window
 	return ret;
 }
 
-/* What the process wrote to its stderr so far; its own words explain a failed start best. */
-static void handle_log(void *opaque, uint32_t events);
-
 static void describe(struct device *device, const struct device_request *request,
-		     const struct dma_window *windows, size_t nr_windows,
 		     const struct device_policy *policy)
 {
 	struct report_device *report = device->report;
 
 	snprintf(report->name, sizeof(report->name), "%s", device->name);
 	report->type = device->kind->name;
-	report->transport = "mmio";
-	report->mechanism = policy->restricted ? "device-tree" : "none";
+	report->transport = transport_name(request->transport);
+	report->mechanism = mechanism_name(policy->mechanism);
+	report->proposed_feature =
+		mechanism_features(policy->mechanism, policy->proposal) & ~VIRTIO_F_ACCESS_PLATFORM;
+	report->proposed_name = policy->mechanism == MECHANISM_DMB ? "F_DMB" : "F_SWIOTLB";
+	report->place = "none";
 	report->policy = "none";
-	if (policy->restricted)
+	if (policy->mechanism != MECHANISM_NONE) {
+		report->place = policy->place == POOL_IN_BAR ? "bar" : "memory";
 		report->policy = policy->policy == CONFIG_POLICY_REQUIRE ? "require" : "hope";
+	}
 	report->sandbox = request->sandbox ? "full" : "off";
-	for (size_t i = 0; i < nr_windows && i < REPORT_MAX_WINDOWS; i++)
-		report->windows[report->nr_windows++] = windows[i].range;
+	for (size_t i = 0; i < device->nr_windows; i++)
+		report->windows[report->nr_windows++] = device->windows[i].range;
 }
 
 static unsigned int count_kind(const struct devices *devices, const struct device_kind *kind)
@@ -182,34 +215,39 @@ static unsigned int count_kind(const struct devices *devices, const struct devic
 	return n;
 }
 
-int devices_start(struct devices *devices, const struct device_request *request,
-		  const struct dma_window *windows, size_t nr_windows,
-		  const struct device_policy *policy)
+/* Of what the back-end offers, what the guest is to be offered, and what it has to accept. */
+static void offer_features(struct device *device, const struct device_policy *policy)
+{
+	struct virtio_device *virtio = &device->virtio;
+
+	virtio->offered = device->frontend.features &
+			  (DEVICE_TYPE_FEATURES | RING_FEATURES | VIRTIO_F_VERSION_1);
+	virtio->offered |= mechanism_features(policy->mechanism, policy->proposal);
+	virtio->required = VIRTIO_F_VERSION_1;
+	if (policy->policy == CONFIG_POLICY_REQUIRE)
+		virtio->required |= mechanism_promise(policy->mechanism, policy->proposal);
+	virtio->mechanism = policy->mechanism;
+	virtio->proposal = *policy->proposal;
+	device->report->features_offered = virtio->offered;
+}
+
+static void init_device(struct devices *devices, const struct device_request *request)
 {
 	struct device *device = &devices->list[devices->count];
 	struct virtio_device *virtio = &device->virtio;
-	struct worker_request worker_request = {
-		.name = device->name,
-		.kind = request->kind,
-		.backend_fd = request->backend_fd,
-		.sandbox = request->sandbox,
-	};
-	int ret;
 
 	*device = (struct device){
 		.kind = find_kind(request->kind),
 		.worker = { .pidfd = -1, .control = -1, .log = -1 },
 		.frontend = { .sock = -1 },
-		.call_fd = -1,
+		.fds = { .config = -1 },
 		.err_fd = -1,
 		.report = &devices->reports[devices->count],
 	};
 	for (size_t i = 0; i < DEVICE_MAX_QUEUES; i++)
-		device->queue_fds[i].kick = -1;
+		device->fds.kick[i] = device->fds.call[i] = -1;
 	snprintf(device->name, sizeof(device->name), "%s%u", device->kind->name,
 		 count_kind(devices, device->kind));
-	memcpy(worker_request.args, request->args, sizeof(worker_request.args));
-	describe(device, request, windows, nr_windows, policy);
 	devices->count++;
 
 	virtio->name = device->name;
@@ -221,171 +259,100 @@ int devices_start(struct devices *devices, const struct device_request *request,
 	virtio->backend = &backend_ops;
 	virtio->backend_opaque = device;
 	virtio_device_init(virtio);
+}
+
+int devices_start(struct devices *devices, const struct device_request *request,
+		  const struct dma_window *windows, size_t nr_windows,
+		  const struct device_policy *policy)
+{
+	struct device *device = &devices->list[devices->count];
+	struct worker_request worker_request = {
+		.name = device->name,
+		.kind = request->kind,
+		.backend_fd = request->backend_fd,
+		.sandbox = request->sandbox,
+	};
+	int ret;
+
+	init_device(devices, request);
+	for (size_t i = 0; i < nr_windows && i < REPORT_MAX_WINDOWS; i++)
+		device->windows[device->nr_windows++] = windows[i];
+	memcpy(worker_request.args, request->args, sizeof(worker_request.args));
+	describe(device, request, policy);
 
 	ret = create_eventfds(device);
 	if (!ret)
 		ret = worker_start(&device->worker, devices->exe_fd, &worker_request);
 	if (ret)
 		return ret;
-	ret = connect_device(device, windows, nr_windows);
+	ret = connect_device(device);
 	if (ret) {
-		handle_log(device, EPOLLIN);
+		/* Its own words explain a failed start best. */
+		device_read_log(device, EPOLLIN);
 		log_error("%s: device process: did not start: %s", device->name, strerror(-ret));
 		return ret;
 	}
-	virtio->offered = device->frontend.features &
-			  (DEVICE_TYPE_FEATURES | RING_FEATURES | VIRTIO_F_VERSION_1);
-	virtio->required = VIRTIO_F_VERSION_1;
-	if (policy->restricted) {
-		/* Without it Linux would not use the DMA API, and so not the pool
-		 * (virtio 1.3, 6.1). */
-		virtio->offered |= VIRTIO_F_ACCESS_PLATFORM;
-		if (policy->policy == CONFIG_POLICY_REQUIRE)
-			virtio->required |= VIRTIO_F_ACCESS_PLATFORM;
-	}
-	device->report->features_offered = virtio->offered;
+	offer_features(device, policy);
 	log_info("%s: process %d, DMA window %#llx+%#llx%s", device->name, (int)device->worker.pid,
 		 (unsigned long long)windows[0].range.base,
 		 (unsigned long long)windows[0].range.size, nr_windows > 1 ? ", ..." : "");
 	return 0;
 }
 
-static int attach_device(struct device *device, const struct machine_virtio *place,
-			 const struct vm *vm, struct bus *mmio, int ack_fd)
+static void memory_moved(void *opaque, int index, uint64_t gpa)
 {
-	const struct bus_region region = {
-		.base = place->window.base,
-		.size = place->window.size,
-		.name = device->name,
-		.handler = virtio_mmio_access,
-		.opaque = &device->mmio,
+	struct devices *devices = opaque;
+
+	/* Offsets stay what they are, wherever the BAR is. */
+	for (size_t i = 0; i < devices->count; i++)
+		if (devices->context.machine->virtio[i].device_memory == index &&
+		    devices->list[i].virtio.mechanism != MECHANISM_DMB)
+			virtio_device_move_window(&devices->list[i].virtio, gpa);
+}
+
+/* What device @index tells its driver of the pool; see docs/minivmm.1 about groups. */
+static struct virtio_pci_pool pool_of(const struct devices *devices, size_t index,
+				      const struct device_policy *policy)
+{
+	const struct machine *machine = devices->context.machine;
+	const struct machine_virtio *place = &machine->virtio[index];
+	struct virtio_pci_pool pool = {
+		.mechanism = policy->mechanism,
+		.proposal = policy->proposal,
+		.place = policy->place,
+		.group = policy->group,
 	};
-	int ret = bus_add(mmio, &region);
 
-	device->mmio.device = &device->virtio;
-	for (unsigned int i = 0; i < device->kind->nr_queues && ret >= 0; i++)
-		ret = vm_add_ioeventfd(vm, place->window.base + VIRTIO_MMIO_QUEUE_NOTIFY, i,
-				       device->queue_fds[i].kick);
-	/*
-	 * To acknowledge a used buffer changes nothing (vmm/virtio/mmio.c has no state for it): it need
-	 * not leave the kernel either.
-	 */
-	if (ret >= 0)
-		ret = vm_add_ioeventfd(vm, place->window.base + VIRTIO_MMIO_INTERRUPT_ACK,
-				       VIRTIO_MMIO_INTERRUPT_USED_BUFFER, ack_fd);
-	if (ret >= 0)
-		ret = vm_add_irqfd(vm, place->irq, device->call_fd);
-	return ret < 0 ? ret : 0;
+	/* With a group the first device has the range, the others its name. */
+	if (policy->group && index > 0)
+		return pool;
+	if (place->device_memory != MACHINE_NO_POOL)
+		pool.range = machine->device_memory[place->device_memory];
+	else if (place->pool != MACHINE_NO_POOL)
+		pool.range = machine->pools[place->pool];
+	return pool;
 }
 
-int devices_attach(struct devices *devices, const struct machine *machine, const struct vm *vm,
-		   struct bus *mmio)
+int devices_attach(struct devices *devices, const struct transport_context *context,
+		   const struct device_policy *policy)
 {
-	int ret = 0;
+	int ret = create_eventfd(&devices->ack_fd);
 
-	devices->ack_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (devices->ack_fd < 0) {
-		log_error("eventfd: %s", strerror(errno));
-		return -errno;
+	if (ret) {
+		log_error("eventfd: %s", strerror(-ret));
+		return ret;
 	}
-	for (size_t i = 0; i < devices->count && !ret; i++)
-		ret = attach_device(&devices->list[i], &machine->virtio[i], vm, mmio,
-				    devices->ack_fd);
-	return ret;
-}
-
-/* Takes the device's own account, and tells of the violations that are new in it. Lock held. */
-static void collect_report(struct device *device)
-{
-	struct report_device *report = device->report;
-
-	report->counters_valid =
-		vhost_frontend_get_report(&device->frontend, &report->counters) == 0;
-	if (!report->counters_valid)
-		return;
-	for (; device->violations_told < report->counters.nr_violations; device->violations_told++)
-		confine_report_violation(&device->virtio,
-					 &report->counters.violations[device->violations_told]);
-}
-
-/* The device process found a ring unusable or an address outside its windows. */
-static void handle_error(void *opaque, uint32_t events)
-{
-	struct device *device = opaque;
-	uint32_t told = device->violations_told;
-	eventfd_t count;
-
-	(void)events;
-	if (eventfd_read(device->err_fd, &count) < 0)
-		return;
-	pthread_mutex_lock(&device->virtio.lock);
-	collect_report(device);
-	if (device->violations_told == told)
-		log_limited(&device->log_limit, "%s: the driver's ring is unusable: device stopped",
-			    device->name);
-	pthread_mutex_unlock(&device->virtio.lock);
-	virtio_device_fail(&device->virtio);
-}
-
-static void handle_death(void *opaque, uint32_t events)
-{
-	struct device *device = opaque;
-	siginfo_t info = { 0 };
-	char why[64] = "ended";
-
-	(void)events;
-	main_loop_remove(device->loop, device->worker.pidfd);
-	/* Only look: worker_end() reaps it. */
-	if (waitid(P_PIDFD, (id_t)device->worker.pidfd, &info, WEXITED | WNOWAIT | WNOHANG) == 0)
-		snprintf(why, sizeof(why), "%s %d",
-			 info.si_code == CLD_EXITED ? "exit status" : "killed by signal",
-			 info.si_status);
-	handle_log(device, EPOLLIN);
-	pthread_mutex_lock(&device->virtio.lock);
-	note_failure(device, why);
-	pthread_mutex_unlock(&device->virtio.lock);
-	virtio_device_fail(&device->virtio);
-}
-
-static void handle_log(void *opaque, uint32_t events)
-{
-	struct device *device = opaque;
-	char data[DEVICE_LOG_LINE_MAX];
-	ssize_t n = read(device->worker.log, data, sizeof(data));
-
-	(void)events;
-	if (n <= 0) {
-		if (device->loop && (n == 0 || errno != EAGAIN))
-			main_loop_remove(device->loop, device->worker.log);
-		return;
-	}
-	for (ssize_t i = 0; i < n; i++) {
-		if (data[i] != '\n' && device->log_len < sizeof(device->log_line) - 1) {
-			device->log_line[device->log_len++] = data[i];
-			continue;
-		}
-		device->log_line[device->log_len] = '\0';
-		log_limited(&device->log_limit, "%s: %s", device->name, device->log_line);
-		device->log_len = 0;
-	}
-}
-
-int devices_watch(struct devices *devices, struct main_loop *loop)
-{
-	int ret = 0;
-
+	devices->context = *context;
+	devices->context.ack_fd = devices->ack_fd;
+	devices->context.memory_moved = memory_moved;
+	devices->context.opaque = devices;
 	for (size_t i = 0; i < devices->count && !ret; i++) {
 		struct device *device = &devices->list[i];
+		const struct virtio_pci_pool pool = pool_of(devices, i, policy);
 
-		device->loop = loop;
-		ret = main_loop_add(loop, device->worker.log, EPOLLIN, handle_log, device);
-		if (!ret)
-			ret = main_loop_add(loop, device->err_fd, EPOLLIN, handle_error, device);
-		if (!ret)
-			ret = main_loop_add(loop, device->worker.pidfd, EPOLLIN, handle_death,
-					    device);
-		if (ret)
-			log_error("%s: event loop: %s", device->name, strerror(-ret));
+		ret = transport_attach(&device->transport, &devices->context,
+				       &context->machine->virtio[i], &device->virtio, &device->fds,
+				       &pool);
 	}
 	return ret;
 }
@@ -395,17 +362,17 @@ void devices_end(struct devices *devices)
 	for (size_t i = 0; i < devices->count; i++) {
 		struct device *device = &devices->list[i];
 
-		collect_report(device);
+		device_collect_report(device);
 		virtio_device_stop(&device->virtio);
 		vhost_frontend_close(&device->frontend);
 	}
 	for (size_t i = 0; i < devices->count; i++) {
 		struct device *device = &devices->list[i];
 
+		transport_detach(&device->transport);
 		worker_end(&device->worker, END_TIMEOUT_MS);
 		close_eventfds(device);
 		virtio_device_destroy(&device->virtio);
 	}
-	if (devices->ack_fd >= 0)
-		close(devices->ack_fd);
+	close_fd(devices->ack_fd);
 }

@@ -10,16 +10,14 @@
 #include <stddef.h>
 
 #include "boot/machine.h"
-#include "vmm/bus.h"
 #include "vmm/config.h"
 #include "vmm/main_loop.h"
 #include "vmm/memory.h"
 #include "vmm/report.h"
+#include "vmm/transport.h"
 #include "vmm/vhost/frontend.h"
 #include "vmm/vhost/worker.h"
 #include "vmm/virtio/device.h"
-#include "vmm/virtio/mmio.h"
-#include "vmm/vm.h"
 
 #define DEVICE_LOG_LINE_MAX 256
 
@@ -31,11 +29,12 @@ struct device {
 	const struct device_kind *kind;
 	struct worker worker;
 	struct vhost_frontend frontend;
-	struct vhost_queue_fds queue_fds[DEVICE_MAX_QUEUES]; /* call and err are the same for all */
-	int call_fd;
-	int err_fd;
+	struct dma_window windows[REPORT_MAX_WINDOWS]; /* as the process was told */
+	size_t nr_windows;
+	struct transport_fds fds;
+	int err_fd; /* written by the process: a queue is broken */
 	struct virtio_device virtio;
-	struct virtio_mmio mmio;
+	struct transport transport;
 	struct report_device *report;
 	uint32_t violations_told;	    /* of those in the device's own report */
 	char log_line[DEVICE_LOG_LINE_MAX]; /* a line of the process's stderr, until it is complete
@@ -52,20 +51,25 @@ struct device_request {
 	int backend_fd;	  /* -1: none; the caller's */
 	const char *args[WORKER_MAX_ARGS];
 	bool sandbox;
+	enum machine_transport transport;
 };
 
 struct devices {
 	int exe_fd; /* minivmm-device; the caller's */
-	int ack_fd; /* signalled by acknowledged interrupts, never read; -1 before devices_attach() */
+	int ack_fd; /* transport_context.ack_fd; -1 before devices_attach() */
+	struct transport_context context;
 	struct device list[MACHINE_MAX_DEVICES];
 	struct report_device reports[MACHINE_MAX_DEVICES];
 	size_t count;
 };
 
-/* Says how the guest is told of the windows, and what is demanded of it. */
+/* How the guest is told of the windows, and what is demanded of it. */
 struct device_policy {
-	bool restricted;
+	enum mechanism mechanism;
+	enum pool_place place;
 	enum config_policy policy;
+	const struct proposal *proposal;
+	const uint8_t *group; /* UUID of the pool that all share, or NULL */
 };
 
 /*
@@ -76,9 +80,12 @@ int devices_start(struct devices *devices, const struct device_request *request,
 		  const struct dma_window *windows, size_t nr_windows,
 		  const struct device_policy *policy);
 
-/* Puts every device behind its transport. 0 or -errno, told on stderr. */
-int devices_attach(struct devices *devices, const struct machine *machine, const struct vm *vm,
-		   struct bus *mmio);
+/*
+ * Puts every device behind its transport. @context is copied, and completed with what is ours.
+ * 0 or -errno, told on stderr.
+ */
+int devices_attach(struct devices *devices, const struct transport_context *context,
+		   const struct device_policy *policy);
 
 /* Follows the device processes from @loop: their log lines, violations and deaths. 0 or -errno. */
 int devices_watch(struct devices *devices, struct main_loop *loop);
@@ -88,5 +95,14 @@ int devices_watch(struct devices *devices, struct main_loop *loop);
  * devices->reports stays valid.
  */
 void devices_end(struct devices *devices);
+
+/* The device process is of no more use: tells, once, and ends it. With the virtio lock held. */
+void device_note_failure(struct device *device, const char *why);
+
+/* Takes the device's own account, and tells of the violations that are new in it. Lock held. */
+void device_collect_report(struct device *device);
+
+/* Passes on what the process wrote to its stderr; a main loop handler, opaque is the device. */
+void device_read_log(void *opaque, uint32_t events);
 
 #endif

@@ -13,9 +13,32 @@
 #include "vmm/exit_status.h"
 #include "vmm/log.h"
 
-static size_t count_devices(const struct config *config)
+/* The transports, in the order in which start_all_devices() starts the devices. */
+static void list_transports(const struct config *config, struct arch_needs *needs)
 {
-	return config->nr_disks + config->rng + (config->console == CONFIG_CONSOLE_VIRTIO);
+	for (size_t i = 0; i < config->nr_disks; i++)
+		needs->virtio[needs->nr_virtio++].transport = config->disks[i].transport;
+	if (config->rng)
+		needs->virtio[needs->nr_virtio++].transport = config->transport;
+	if (config->console == CONFIG_CONSOLE_VIRTIO)
+		needs->virtio[needs->nr_virtio++].transport = config->transport;
+}
+
+static void assign_pools(const struct config *config, struct arch_needs *needs)
+{
+	bool in_bar = config->place == POOL_IN_BAR;
+	size_t nr_pools = 0;
+
+	if (config->restricted && needs->nr_virtio > 0)
+		nr_pools = config->share == CONFIG_SHARE_DEVICE ? needs->nr_virtio : 1;
+	for (size_t i = 0; i < needs->nr_virtio; i++) {
+		int pool = nr_pools > 1 ? (int)i : 0;
+
+		needs->virtio[i].pool = nr_pools > 0 && !in_bar ? pool : MACHINE_NO_POOL;
+		needs->virtio[i].device_memory = nr_pools > 0 && in_bar ? pool : MACHINE_NO_POOL;
+	}
+	needs->nr_pools = in_bar ? 0 : nr_pools;
+	needs->nr_device_memory = in_bar ? nr_pools : 0;
 }
 
 static int plan_machine(struct guest *guest)
@@ -25,17 +48,12 @@ static int plan_machine(struct guest *guest)
 		.nr_cpus = config->cpus,
 		.memory = config->memory,
 		.pool_size = config->pool_size,
-		.nr_virtio = count_devices(config),
+		.tables = config->tables,
+		.pools_in_device_tree = config->via == MECHANISM_DT,
 	};
 
-	if (config->restricted)
-		needs.nr_pools =
-			config->share == CONFIG_SHARE_ALL ? needs.nr_virtio > 0 : needs.nr_virtio;
-	for (size_t i = 0; i < needs.nr_virtio; i++) {
-		needs.virtio_pool[i] = MACHINE_NO_POOL;
-		if (config->restricted)
-			needs.virtio_pool[i] = config->share == CONFIG_SHARE_ALL ? 0 : (int)i;
-	}
+	list_transports(config, &needs);
+	assign_pools(config, &needs);
 	if (arch_plan_machine(&guest->machine, &needs) < 0) {
 		log_error("--restricted-dma: %zu pools of %llu bytes: do not fit below 4 GiB",
 			  needs.nr_pools, (unsigned long long)needs.pool_size);
@@ -51,7 +69,7 @@ static int compose_cmdline(struct guest *guest)
 	bool serial = config->console == CONFIG_CONSOLE_SERIAL;
 
 	if (asprintf(&guest->cmdline, "console=%s %s%s%s%s", serial ? "ttyS0" : "hvc0",
-		     arch_cmdline_head(), config->cmdline ? " " : "",
+		     arch_cmdline_head(&guest->machine), config->cmdline ? " " : "",
 		     config->cmdline ? config->cmdline : "",
 		     serial ? arch_cmdline_serial_tail() : "") < 0) {
 		guest->cmdline = NULL;
@@ -117,36 +135,66 @@ int guest_create_vm(struct guest *guest)
 		return EXIT_STATUS_HOST;
 	guest->has_console = true;
 	guest->platform.ending = &guest->ending;
+	if (guest->machine.pci.present) {
+		ret = pci_host_init(&guest->platform.pci, &guest->machine.pci,
+				    &guest->platform.mmio);
+		if (ret) {
+			log_error("PCI host: %s", strerror(-ret));
+			return EXIT_STATUS_HOST;
+		}
+		guest->has_pci = true;
+	}
 	return arch_platform_setup(&guest->platform) < 0 ? EXIT_STATUS_HOST : 0;
 }
 
-/* Starts the next device in the windows that the machine plan gives it. */
-static int start_device(struct guest *guest, const struct device_request *request)
+static struct device_policy device_policy(const struct config *config)
 {
-	const struct config *config = guest->config;
-	const struct device_policy policy = {
-		.restricted = config->restricted,
+	return (struct device_policy){
+		.mechanism = config->via,
+		.place = config->place,
 		.policy = config->policy,
+		.proposal = &config->proposal,
+		.group = config->share == CONFIG_SHARE_GROUP ? config->group : NULL,
 	};
-	struct dma_window windows[MACHINE_MAX_RAM_RANGES];
-	int pool = guest->machine.virtio[guest->devices.count].pool;
-	size_t nr_windows;
-	int ret;
+}
 
-	if (pool == MACHINE_NO_POOL) {
-		nr_windows =
-			guest_memory_ram_windows(&guest->memory, windows, MACHINE_MAX_RAM_RANGES);
-	} else {
-		windows[0] = guest_memory_pool_window(&guest->memory, (size_t)pool);
-		nr_windows = 1;
+/* What the device at @place may reach; returns how many windows. */
+static size_t find_windows(const struct guest *guest, const struct machine_virtio *place,
+			   struct dma_window *windows, size_t max)
+{
+	if (place->pool != MACHINE_NO_POOL) {
+		windows[0] = guest_memory_pool_window(&guest->memory, (size_t)place->pool);
+		return 1;
 	}
-	ret = devices_start(&guest->devices, request, windows, nr_windows, &policy);
-	return ret ? EXIT_STATUS_HOST : 0;
+	if (place->device_memory == MACHINE_NO_POOL)
+		return guest_memory_ram_windows(&guest->memory, windows, max);
+	windows[0] = guest_memory_device_window(&guest->memory, (size_t)place->device_memory);
+	if (guest->config->via == MECHANISM_DMB) {
+		/* Addresses are offsets, and 0 is none (VIRTIO_F_DMB): the first byte is left out. */
+		windows[0].range = (struct machine_range){ 1, windows[0].range.size - 1 };
+		windows[0].offset = 1;
+	}
+	return 1;
+}
+
+/* Starts the next device in the windows that the machine plan gives it. */
+static int start_device(struct guest *guest, struct device_request *request)
+{
+	const struct machine_virtio *place = &guest->machine.virtio[guest->devices.count];
+	const struct device_policy policy = device_policy(guest->config);
+	struct dma_window windows[MACHINE_MAX_RAM_RANGES];
+	size_t nr_windows = find_windows(guest, place, windows, MACHINE_MAX_RAM_RANGES);
+
+	request->sandbox = guest->config->sandbox;
+	request->transport = place->transport;
+	return devices_start(&guest->devices, request, windows, nr_windows, &policy)
+		       ? EXIT_STATUS_HOST
+		       : 0;
 }
 
 static int start_disk(struct guest *guest, const struct config_disk *disk)
 {
-	struct device_request request = { .kind = "blk", .sandbox = guest->config->sandbox };
+	struct device_request request = { .kind = "blk" };
 	char serial[CONFIG_SERIAL_MAX + sizeof("--serial=")];
 	size_t n = 0;
 	int ret;
@@ -180,19 +228,14 @@ static int start_all_devices(struct guest *guest)
 	for (size_t i = 0; i < config->nr_disks && !ret; i++)
 		ret = start_disk(guest, &config->disks[i]);
 	if (!ret && config->rng) {
-		const struct device_request rng = {
-			.kind = "rng",
-			.backend_fd = -1,
-			.sandbox = config->sandbox,
-		};
+		struct device_request rng = { .kind = "rng", .backend_fd = -1 };
 
 		ret = start_device(guest, &rng);
 	}
 	if (!ret && config->console == CONFIG_CONSOLE_VIRTIO) {
-		const struct device_request console = {
+		struct device_request console = {
 			.kind = "console",
 			.backend_fd = guest->console.stream_far,
-			.sandbox = config->sandbox,
 		};
 
 		ret = start_device(guest, &console);
@@ -203,6 +246,14 @@ static int start_all_devices(struct guest *guest)
 
 int guest_start_devices(struct guest *guest)
 {
+	const struct device_policy policy = device_policy(guest->config);
+	const struct transport_context context = {
+		.machine = &guest->machine,
+		.memory = &guest->memory,
+		.vm = &guest->vm,
+		.mmio = &guest->platform.mmio,
+		.pci = &guest->platform.pci,
+	};
 	int ret = start_all_devices(guest);
 
 	if (ret)
@@ -215,9 +266,7 @@ int guest_start_devices(struct guest *guest)
 		log_error("sandbox: PR_SET_DUMPABLE: %s", strerror(errno));
 		return EXIT_STATUS_HOST;
 	}
-	if (devices_attach(&guest->devices, &guest->machine, &guest->vm, &guest->platform.mmio) < 0)
-		return EXIT_STATUS_HOST;
-	return 0;
+	return devices_attach(&guest->devices, &context, &policy) < 0 ? EXIT_STATUS_HOST : 0;
 }
 
 static int load_segment(struct guest *guest, const struct boot_segment *segment)
@@ -275,6 +324,8 @@ int guest_load(struct guest *guest)
 
 void guest_stop_devices(struct guest *guest)
 {
+	if (guest->has_pci)
+		pci_host_unmap_all(&guest->platform.pci);
 	devices_end(&guest->devices);
 }
 
@@ -285,6 +336,8 @@ void guest_destroy(struct guest *guest)
 	free(guest->vcpus);
 	if (guest->has_loop)
 		main_loop_destroy(&guest->loop);
+	if (guest->has_pci)
+		pci_host_destroy(&guest->platform.pci);
 	if (guest->has_console)
 		console_destroy(&guest->console);
 	if (guest->has_ending)

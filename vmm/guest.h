@@ -34,7 +34,7 @@ struct guest {
 	struct ending ending;
 	char *cmdline;
 	/* What guest_destroy() has to undo. */
-	bool has_plan, has_memory, has_vm, has_console, has_ending, has_loop;
+	bool has_plan, has_memory, has_vm, has_console, has_ending, has_loop, has_pci;
 };
 
 /* Decides where everything is and reads the images. */

@@ -76,16 +76,16 @@ static int map_region(struct guest_region *region)
 	return 0;
 }
 
-static int add_region(struct guest_memory *memory, struct machine_range range, bool is_pool,
-		      bool shared)
+static int add_region(struct guest_memory *memory, struct machine_range range,
+		      enum guest_region_kind kind, bool shared)
 {
 	struct guest_region *region = &memory->regions[memory->nr_regions];
 	int ret;
 
-	*region = (struct guest_region){ .range = range, .fd = -1, .is_pool = is_pool };
+	*region = (struct guest_region){ .range = range, .fd = -1, .kind = kind };
 	memory->nr_regions++;
 	if (shared) {
-		ret = create_sealed_memfd(is_pool ? "dma-pool" : "open-ram", range.size);
+		ret = create_sealed_memfd(kind == GUEST_RAM ? "open-ram" : "dma-pool", range.size);
 		if (ret < 0)
 			return ret;
 		region->fd = ret;
@@ -99,9 +99,11 @@ int guest_memory_create(struct guest_memory *memory, const struct machine *machi
 
 	*memory = (struct guest_memory){ 0 };
 	for (size_t i = 0; i < machine->nr_ram && !ret; i++)
-		ret = add_region(memory, machine->ram[i], false, open_ram);
+		ret = add_region(memory, machine->ram[i], GUEST_RAM, open_ram);
 	for (size_t i = 0; i < machine->nr_pools && !ret; i++)
-		ret = add_region(memory, machine->pools[i], true, true);
+		ret = add_region(memory, machine->pools[i], GUEST_POOL, true);
+	for (size_t i = 0; i < machine->nr_device_memory && !ret; i++)
+		ret = add_region(memory, machine->device_memory[i], GUEST_DEVICE_MEMORY, true);
 	if (ret)
 		guest_memory_destroy(memory);
 	return ret;
@@ -127,7 +129,7 @@ static int ram_address(struct guest_memory *memory, uint64_t gpa, size_t len, ui
 	for (size_t i = 0; i < memory->nr_regions; i++) {
 		const struct guest_region *region = &memory->regions[i];
 
-		if (!region->is_pool && machine_range_contains(&region->range, gpa, len)) {
+		if (region->kind == GUEST_RAM && machine_range_contains(&region->range, gpa, len)) {
 			*host = region->host + (gpa - region->range.base);
 			return 0;
 		}
@@ -177,7 +179,7 @@ void guest_memory_collapse_pools(const struct guest_memory *memory)
 	for (size_t i = 0; i < memory->nr_regions; i++) {
 		const struct guest_region *region = &memory->regions[i];
 
-		if (!region->is_pool)
+		if (region->kind == GUEST_RAM)
 			continue;
 		/* What is collapsed has at least one page: a look brings it there. */
 		for (size_t at = 0; at < region->range.size; at += HUGE_PAGE)
@@ -186,19 +188,40 @@ void guest_memory_collapse_pools(const struct guest_memory *memory)
 	}
 }
 
+/* The region of @kind that has @index others of its kind before it; nr_regions when there is none.
+ */
+static size_t find_region(const struct guest_memory *memory, enum guest_region_kind kind,
+			  size_t index)
+{
+	size_t i;
+
+	for (i = 0; i < memory->nr_regions; i++)
+		if (memory->regions[i].kind == kind && index-- == 0)
+			break;
+	return i;
+}
+
+static struct dma_window region_window(const struct guest_memory *memory, size_t at)
+{
+	if (at == memory->nr_regions)
+		return (struct dma_window){ .fd = -1 };
+	return (struct dma_window){ .range = memory->regions[at].range,
+				    .fd = memory->regions[at].fd };
+}
+
 struct dma_window guest_memory_pool_window(const struct guest_memory *memory, size_t index)
 {
-	struct dma_window window = { .fd = -1 };
+	return region_window(memory, find_region(memory, GUEST_POOL, index));
+}
 
-	for (size_t i = 0; i < memory->nr_regions; i++) {
-		const struct guest_region *region = &memory->regions[i];
+struct dma_window guest_memory_device_window(const struct guest_memory *memory, size_t index)
+{
+	return region_window(memory, find_region(memory, GUEST_DEVICE_MEMORY, index));
+}
 
-		if (region->is_pool && index-- == 0) {
-			window = (struct dma_window){ .range = region->range, .fd = region->fd };
-			break;
-		}
-	}
-	return window;
+size_t guest_memory_find_device_memory(const struct guest_memory *memory, size_t index)
+{
+	return find_region(memory, GUEST_DEVICE_MEMORY, index);
 }
 
 size_t guest_memory_ram_windows(const struct guest_memory *memory, struct dma_window *windows,
@@ -209,8 +232,8 @@ size_t guest_memory_ram_windows(const struct guest_memory *memory, struct dma_wi
 	for (size_t i = 0; i < memory->nr_regions && n < max; i++) {
 		const struct guest_region *region = &memory->regions[i];
 
-		if (!region->is_pool && region->fd >= 0)
-			windows[n++] = (struct dma_window){ region->range, region->fd };
+		if (region->kind == GUEST_RAM && region->fd >= 0)
+			windows[n++] = region_window(memory, i);
 	}
 	return n;
 }

@@ -5,6 +5,8 @@
  *	kind       backing                                     who maps it
  *	RAM        private anonymous, no descriptor exists      minivmm, guest
  *	pool       memfd, sealed against shrink, grow, seal     minivmm, guest, its device processes
+ *	device     the same, but no system memory: a pool that  likewise
+ *	memory     the guest sees where it has put a PCI BAR
  *	open RAM   memfd, sealed likewise                       minivmm, guest, all device processes
  *
  * Open RAM exists only without --restricted-dma.
@@ -22,25 +24,32 @@
 
 #include "boot/machine.h"
 
-#define GUEST_MEMORY_MAX_REGIONS (MACHINE_MAX_RAM_RANGES + MACHINE_MAX_POOLS)
+#define GUEST_MEMORY_MAX_REGIONS (MACHINE_MAX_RAM_RANGES + MACHINE_MAX_POOLS + MACHINE_MAX_DEVICES)
+
+enum guest_region_kind {
+	GUEST_RAM,
+	GUEST_POOL,
+	GUEST_DEVICE_MEMORY,
+};
 
 struct guest_region {
-	struct machine_range range; /* guest physical */
+	struct machine_range range; /* guest physical; of device memory where it is at first */
 	uint8_t *host;
 	int fd; /* -1: anonymous */
-	bool is_pool;
+	enum guest_region_kind kind;
 };
 
 struct guest_memory {
-	struct guest_region regions[GUEST_MEMORY_MAX_REGIONS]; /* RAM first, then the pools */
+	struct guest_region regions[GUEST_MEMORY_MAX_REGIONS]; /* by kind, in this order */
 	size_t nr_regions;
 	bool sealed;
 };
 
 /* A range that devices may reach, and the memory behind it. The descriptor stays guest_memory's. */
 struct dma_window {
-	struct machine_range range; /* DMA addresses; here equal to guest physical ones */
+	struct machine_range range; /* DMA addresses */
 	int fd;
+	uint64_t offset; /* of the first byte in the file */
 };
 
 /*
@@ -70,8 +79,12 @@ void guest_memory_seal(struct guest_memory *memory);
  */
 void guest_memory_collapse_pools(const struct guest_memory *memory);
 
-/* Window of pool @index as in machine.pools. */
+/* Window of pool @index as in machine.pools, or of machine.device_memory. */
 struct dma_window guest_memory_pool_window(const struct guest_memory *memory, size_t index);
+struct dma_window guest_memory_device_window(const struct guest_memory *memory, size_t index);
+
+/* The region of device memory @index, which must exist. */
+size_t guest_memory_find_device_memory(const struct guest_memory *memory, size_t index);
 
 /* All open RAM as windows; returns how many. */
 size_t guest_memory_ram_windows(const struct guest_memory *memory, struct dma_window *windows,

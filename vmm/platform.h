@@ -7,6 +7,7 @@
 
 #include "vmm/bus.h"
 #include "vmm/ending.h"
+#include "vmm/pci/host.h"
 #include "vmm/uart.h"
 
 struct vm;
@@ -15,6 +16,7 @@ struct platform {
 	struct bus mmio;
 	struct bus pio; /* port I/O; empty where the architecture has none */
 	struct uart uart;
+	struct pci_host pci; /* if the machine has one */
 	const struct vm *vm;
 	struct ending *ending;
 };

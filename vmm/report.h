@@ -28,12 +28,15 @@ enum report_verdict {
 };
 
 struct report_device {
-	char name[32];	       /* "blk0" */
-	const char *type;      /* "blk" */
-	const char *transport; /* "mmio" */
-	const char *mechanism; /* "device-tree", "none" */
-	const char *policy;    /* "require", "hope", "none" */
-	const char *sandbox;   /* "full", "off" */
+	char name[32];		   /* "blk0" */
+	const char *type;	   /* "blk" */
+	const char *transport;	   /* "mmio", "pci" */
+	const char *mechanism;	   /* "dt", "cap", "config", "dmb", "none" */
+	const char *place;	   /* of the pool: "memory", "bar", "none" */
+	const char *policy;	   /* "require", "hope", "none" */
+	const char *sandbox;	   /* "full", "off" */
+	uint64_t proposed_feature; /* mask of a bit that virtio 1.3 does not name so; 0: none */
+	const char *proposed_name; /* "F_SWIOTLB" */
 	uint64_t features_offered;
 	uint64_t features_negotiated; /* of the last FEATURES_OK that was accepted */
 	bool driven;		      /* DRIVER_OK was reached at least once */

@@ -72,20 +72,23 @@ static void append(json_t **array, json_t *value)
 	*array = NULL;
 }
 
-static json_t *json_feature_name(const char *type, unsigned int bit)
+static json_t *json_feature_name(const struct report_device *device, unsigned int bit)
 {
-	const char *name = report_feature_name(type, bit);
+	const char *name = report_feature_name(device->type, bit);
+
+	if (device->proposed_feature == 1ull << bit)
+		name = device->proposed_name;
 
 	return name ? json_sprintf("VIRTIO_%s", name) : json_sprintf("bit %u", bit);
 }
 
-static json_t *json_features(const char *type, uint64_t features)
+static json_t *json_features(const struct report_device *device, uint64_t features)
 {
 	json_t *names = json_array();
 
 	for (unsigned int bit = 0; bit < 64; bit++) {
 		if ((features >> bit) & 1)
-			append(&names, json_feature_name(type, bit));
+			append(&names, json_feature_name(device, bit));
 	}
 	return json_pack("{s:o, s:o}", "bits", json_hex(features), "names", names);
 }
@@ -178,17 +181,17 @@ static json_t *json_device(const struct report_device *device, bool restricted)
 	json_t *failure = device->failure[0] == '\0' ? json_null()
 						     : json_text(device->failure, REPORT_TEXT_MAX);
 
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:{s:o, s:o}, s:o, s:o, "
-			 "s:o, s:o, s:o}",
-			 "name", device->name, "type", device->type, "verdict",
-			 report_verdict_name(verdict), "transport", device->transport, "mechanism",
-			 device->mechanism, "policy", device->policy, "sandbox", device->sandbox,
-			 "driven", device->driven, "resets", json_count(device->resets), "features",
-			 "offered", json_features(device->type, device->features_offered),
-			 "negotiated", json_features(device->type, device->features_negotiated),
-			 "windows", json_windows(device), "refusals", json_refusals(device),
-			 "violations", json_violations(device), "failure", failure, "counters",
-			 json_counters(device));
+	return json_pack(
+		"{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:{s:o, s:o}, s:o, s:o, "
+		"s:o, s:o, s:o}",
+		"name", device->name, "type", device->type, "verdict", report_verdict_name(verdict),
+		"transport", device->transport, "mechanism", device->mechanism, "place",
+		device->place, "policy", device->policy, "sandbox", device->sandbox, "driven",
+		device->driven, "resets", json_count(device->resets), "features", "offered",
+		json_features(device, device->features_offered), "negotiated",
+		json_features(device, device->features_negotiated), "windows", json_windows(device),
+		"refusals", json_refusals(device), "violations", json_violations(device), "failure",
+		failure, "counters", json_counters(device));
 }
 
 /* The worst verdict of all devices, or null when there is none. */

@@ -99,8 +99,10 @@ static void add_device(struct summary *s, const struct report_device *device, bo
 {
 	const enum report_verdict verdict = report_device_verdict(device, restricted);
 
-	add(s, "%s: %s (%s, sandbox %s)", device->name, report_verdict_name(verdict),
-	    device->mechanism, device->sandbox);
+	add(s, "%s: %s (%s, ", device->name, report_verdict_name(verdict), device->transport);
+	if (restricted)
+		add(s, "pool by %s in %s, ", device->mechanism, device->place);
+	add(s, "sandbox %s)", device->sandbox);
 	add_windows(s, device);
 	add(s, "\n");
 	if (device->counters_valid)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -18,7 +19,9 @@ static const struct {
 	{ KVM_CAP_USER_MEMORY, "KVM_CAP_USER_MEMORY" },
 	{ KVM_CAP_IRQCHIP, "KVM_CAP_IRQCHIP" },
 	{ KVM_CAP_IRQFD, "KVM_CAP_IRQFD" },
+	{ KVM_CAP_IRQ_ROUTING, "KVM_CAP_IRQ_ROUTING" },
 	{ KVM_CAP_IOEVENTFD, "KVM_CAP_IOEVENTFD" },
+	{ KVM_CAP_IOEVENTFD_ANY_LENGTH, "KVM_CAP_IOEVENTFD_ANY_LENGTH" },
 	{ KVM_CAP_MP_STATE, "KVM_CAP_MP_STATE" },
 	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
 };
@@ -47,6 +50,7 @@ int vm_create(struct vm *vm)
 	int ret;
 
 	*vm = (struct vm){ .kvm_fd = -1, .fd = -1 };
+	pthread_mutex_init(&vm->msi_lock, NULL);
 	vm->kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (vm->kvm_fd < 0) {
 		ret = -errno;
@@ -95,43 +99,144 @@ int vm_ioctl(const struct vm *vm, unsigned long request, const char *name, void 
 	return ret;
 }
 
+/* Makes @size bytes at @host memslot @slot at @gpa; with @size 0 the memslot goes. */
+static int set_memslot(const struct vm *vm, uint32_t slot, uint64_t gpa, uint64_t size,
+		       const void *host)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = slot,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)host,
+	};
+	int ret = vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, "KVM_SET_USER_MEMORY_REGION", &region);
+
+	return ret < 0 ? ret : 0;
+}
+
 int vm_setup(struct vm *vm, const struct guest_memory *memory)
 {
 	for (size_t i = 0; i < memory->nr_regions; i++) {
 		const struct guest_region *region = &memory->regions[i];
-		struct kvm_userspace_memory_region slot = {
-			.slot = (uint32_t)i,
-			.guest_phys_addr = region->range.base,
-			.memory_size = region->range.size,
-			.userspace_addr = (uintptr_t)region->host,
-		};
-		int ret = vm_ioctl(vm, KVM_SET_USER_MEMORY_REGION, "KVM_SET_USER_MEMORY_REGION",
-				   &slot);
+		int ret = 0;
 
-		if (ret < 0)
+		if (region->kind != GUEST_DEVICE_MEMORY)
+			ret = set_memslot(vm, (uint32_t)i, region->range.base, region->range.size,
+					  region->host);
+		if (ret)
 			return ret;
 	}
 	return arch_vm_setup(vm);
 }
 
-int vm_add_ioeventfd(const struct vm *vm, uint64_t addr, uint32_t datamatch, int fd)
+int vm_map_device_memory(const struct vm *vm, const struct guest_memory *memory, size_t index,
+			 uint64_t gpa)
+{
+	size_t slot = guest_memory_find_device_memory(memory, index);
+	const struct guest_region *region = &memory->regions[slot];
+
+	return set_memslot(vm, (uint32_t)slot, gpa, region->range.size, region->host);
+}
+
+int vm_unmap_device_memory(const struct vm *vm, const struct guest_memory *memory, size_t index)
+{
+	return set_memslot(vm, (uint32_t)guest_memory_find_device_memory(memory, index), 0, 0,
+			   NULL);
+}
+
+static int set_doorbell(const struct vm *vm, const struct vm_doorbell *doorbell, uint32_t flags)
 {
 	struct kvm_ioeventfd ioeventfd = {
-		.datamatch = datamatch,
-		.addr = addr,
-		.len = sizeof(datamatch),
-		.fd = fd,
-		.flags = KVM_IOEVENTFD_FLAG_DATAMATCH,
+		.addr = doorbell->gpa,
+		.fd = doorbell->fd,
+		.flags = flags,
 	};
 
+	if (!doorbell->any) {
+		ioeventfd.len = sizeof(doorbell->datamatch);
+		ioeventfd.datamatch = doorbell->datamatch;
+		ioeventfd.flags |= KVM_IOEVENTFD_FLAG_DATAMATCH;
+	}
 	return vm_ioctl(vm, KVM_IOEVENTFD, "KVM_IOEVENTFD", &ioeventfd);
 }
 
-int vm_add_irqfd(const struct vm *vm, unsigned int irq, int fd)
+int vm_add_doorbell(const struct vm *vm, const struct vm_doorbell *doorbell)
 {
-	struct kvm_irqfd irqfd = { .fd = (uint32_t)fd, .gsi = irq };
+	return set_doorbell(vm, doorbell, 0);
+}
+
+int vm_remove_doorbell(const struct vm *vm, const struct vm_doorbell *doorbell)
+{
+	return set_doorbell(vm, doorbell, KVM_IOEVENTFD_FLAG_DEASSIGN);
+}
+
+static int set_irqfd(const struct vm *vm, unsigned int gsi, int fd, uint32_t flags)
+{
+	struct kvm_irqfd irqfd = { .fd = (uint32_t)fd, .gsi = gsi, .flags = flags };
 
 	return vm_ioctl(vm, KVM_IRQFD, "KVM_IRQFD", &irqfd);
+}
+
+int vm_add_irqfd(const struct vm *vm, unsigned int gsi, int fd)
+{
+	return set_irqfd(vm, gsi, fd, 0);
+}
+
+int vm_remove_irqfd(const struct vm *vm, unsigned int gsi, int fd)
+{
+	return set_irqfd(vm, gsi, fd, KVM_IRQFD_FLAG_DEASSIGN);
+}
+
+int vm_add_msi(struct vm *vm)
+{
+	if (vm->nr_msi == VM_MAX_MSI)
+		return -ENOSPC;
+	return (int)(ARCH_FIRST_MSI + vm->nr_msi++);
+}
+
+/* KVM takes all routes at once, those of the interrupt controllers' lines included. */
+static int set_routes(const struct vm *vm)
+{
+	size_t size = sizeof(struct kvm_irq_routing) +
+		      (ARCH_MAX_LINE_ROUTES + VM_MAX_MSI) * sizeof(struct kvm_irq_routing_entry);
+	struct kvm_irq_routing *routing = calloc(1, size);
+	int ret;
+
+	if (!routing)
+		return -ENOMEM;
+	routing->nr = arch_line_routes(routing->entries);
+	for (unsigned int i = 0; i < vm->nr_msi; i++) {
+		if (!vm->msi[i].set)
+			continue;
+		routing->entries[routing->nr++] = (struct kvm_irq_routing_entry){
+			.gsi = ARCH_FIRST_MSI + i,
+			.type = KVM_IRQ_ROUTING_MSI,
+			.u.msi = {
+				.address_lo = (uint32_t)vm->msi[i].address,
+				.address_hi = (uint32_t)(vm->msi[i].address >> 32),
+				.data = vm->msi[i].data,
+			},
+		};
+	}
+	ret = vm_ioctl(vm, KVM_SET_GSI_ROUTING, "KVM_SET_GSI_ROUTING", routing);
+	free(routing);
+	return ret;
+}
+
+int vm_route_msi(struct vm *vm, unsigned int gsi, uint64_t address, uint32_t data)
+{
+	struct vm_msi_route *route = &vm->msi[gsi - ARCH_FIRST_MSI];
+	struct vm_msi_route before;
+	int ret;
+
+	pthread_mutex_lock(&vm->msi_lock);
+	before = *route;
+	*route = (struct vm_msi_route){ .set = true, .address = address, .data = data };
+	ret = set_routes(vm);
+	if (ret)
+		*route = before;
+	pthread_mutex_unlock(&vm->msi_lock);
+	return ret;
 }
 
 int vm_set_irq_line(const struct vm *vm, unsigned int irq, bool level)

@@ -11,6 +11,7 @@
 #include "boot/fdt.h"
 #include "boot/initrd.h"
 #include "boot/plan_build.h"
+#include "boot/x86_64/acpi.h"
 #include "boot/x86_64/boot_params.h"
 #include "boot/x86_64/bzimage.h"
 #include "boot/x86_64/elf_kernel.h"
@@ -76,47 +77,54 @@ static int add_initrd(struct boot_plan *plan, const struct image *image,
 	return initrd_place(plan, image, &room, &place->base);
 }
 
-static int add_setup_data(struct boot_plan *plan, const struct machine *machine)
+/* The device tree, unless there are ACPI tables, and the pools. */
+static int add_setup_data(struct boot_plan *plan, const struct machine *machine,
+			  struct x86_handover *handover)
 {
-	int ret = boot_dtb_build(machine, &plan->dtb, &plan->dtb_len);
+	int ret = 0;
 
+	if (machine->tables == MACHINE_TABLES_DEVICE_TREE)
+		ret = boot_dtb_build(machine, &plan->dtb, &plan->dtb_len);
 	if (ret)
 		return boot_plan_fail(plan, ret, "device tree", "libfdt", "%s", strerror(-ret));
-	return setup_data_add(plan, machine, plan->dtb, plan->dtb_len);
+	return setup_data_add(plan, machine, &handover->setup_data);
 }
 
 /* What the kernel finds in memory by its entry protocol. */
 static int add_handover(struct boot_plan *plan, const struct machine *machine,
 			const struct x86_kernel *kernel, const struct memory_map *map,
-			struct machine_range initrd)
+			struct x86_handover *handover)
 {
 	struct memory_map pvh_map;
 	int ret = entry_state_add_gdt(plan);
 
 	if (ret)
 		return ret;
+	if (machine->tables == MACHINE_TABLES_ACPI)
+		handover->rsdp = LAYOUT_ACPI;
 	if (kernel->entry == BOOT_ENTRY_PVH) {
 		memory_map_build(&pvh_map, machine, MEMORY_RESERVED);
-		return pvh_add(plan, &pvh_map, initrd);
+		return pvh_add(plan, &pvh_map, handover);
 	}
 	ret = entry_state_add_page_tables(plan);
 	if (ret)
 		return ret;
-	ret = add_setup_data(plan, machine);
+	ret = add_setup_data(plan, machine, handover);
 	if (ret)
 		return ret;
-	return boot_params_add(plan, kernel, map, initrd);
+	return boot_params_add(plan, kernel, map, handover);
 }
 
 int boot_arch_plan(struct boot_plan *plan, const struct boot_request *request,
 		   const struct image *kernel_image, const struct image *initrd_image)
 {
-	struct machine_range initrd = { 0 };
+	const struct machine *machine = request->machine;
+	struct x86_handover handover = { 0 };
 	struct x86_kernel kernel = { 0 };
 	struct memory_map map;
 	int ret;
 
-	memory_map_build(&map, request->machine, MEMORY_RAM);
+	memory_map_build(&map, machine, MEMORY_RAM);
 	ret = add_kernel(plan, kernel_image, &map, &kernel);
 	if (ret)
 		return ret;
@@ -126,12 +134,14 @@ int boot_arch_plan(struct boot_plan *plan, const struct boot_request *request,
 	if (ret)
 		return ret;
 	if (initrd_image) {
-		ret = add_initrd(plan, initrd_image, &map, &kernel, &initrd);
+		ret = add_initrd(plan, initrd_image, &map, &kernel, &handover.initrd);
 		if (ret)
 			return ret;
 	}
-	ret = add_handover(plan, request->machine, &kernel, &map, initrd);
-	if (ret)
-		return ret;
-	return boot_plan_check(plan, map.ram, map.nr_ram);
+	ret = add_handover(plan, machine, &kernel, &map, &handover);
+	if (!ret)
+		ret = boot_plan_check(plan, map.ram, map.nr_ram);
+	if (!ret && machine->tables == MACHINE_TABLES_ACPI)
+		ret = acpi_add(plan, machine);
+	return ret;
 }

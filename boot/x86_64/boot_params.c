@@ -24,7 +24,7 @@ static void fill_e820(struct boot_params *params, const struct memory_map *map)
 }
 
 void boot_params_fill(struct boot_params *params, const struct x86_kernel *kernel,
-		      const struct memory_map *map, struct machine_range initrd)
+		      const struct memory_map *map, const struct x86_handover *handover)
 {
 	memset(params, 0, sizeof(*params));
 	params->hdr = kernel->header;
@@ -32,16 +32,17 @@ void boot_params_fill(struct boot_params *params, const struct x86_kernel *kerne
 	params->hdr.loadflags |= LOADED_HIGH;
 	params->hdr.loadflags &= (uint8_t)~CAN_USE_HEAP; /* for real-mode code only */
 	params->hdr.cmd_line_ptr = LAYOUT_CMDLINE;
-	params->hdr.setup_data = LAYOUT_SETUP_DATA;
-	params->hdr.ramdisk_image = (uint32_t)initrd.base;
-	params->hdr.ramdisk_size = (uint32_t)initrd.size;
-	params->ext_ramdisk_image = (uint32_t)(initrd.base >> 32);
-	params->ext_ramdisk_size = (uint32_t)(initrd.size >> 32);
+	params->hdr.setup_data = handover->setup_data;
+	params->hdr.ramdisk_image = (uint32_t)handover->initrd.base;
+	params->hdr.ramdisk_size = (uint32_t)handover->initrd.size;
+	params->ext_ramdisk_image = (uint32_t)(handover->initrd.base >> 32);
+	params->ext_ramdisk_size = (uint32_t)(handover->initrd.size >> 32);
+	params->acpi_rsdp_addr = handover->rsdp;
 	fill_e820(params, map);
 }
 
 int boot_params_add(struct boot_plan *plan, const struct x86_kernel *kernel,
-		    const struct memory_map *map, struct machine_range initrd)
+		    const struct memory_map *map, const struct x86_handover *handover)
 {
 	void *params;
 	int ret = boot_plan_add_data(plan, "boot_params", LAYOUT_BOOT_PARAMS,
@@ -49,7 +50,7 @@ int boot_params_add(struct boot_plan *plan, const struct x86_kernel *kernel,
 
 	if (ret)
 		return ret;
-	boot_params_fill(params, kernel, map, initrd);
+	boot_params_fill(params, kernel, map, handover);
 	plan->info_gpa = LAYOUT_BOOT_PARAMS;
 	return 0;
 }

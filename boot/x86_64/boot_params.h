@@ -12,12 +12,12 @@
 #include "boot/x86_64/kernel.h"
 #include "boot/x86_64/memory_map.h"
 
-/* Fills in all of @params. @initrd has size 0 when there is none. */
+/* Fills in all of @params. */
 void boot_params_fill(struct boot_params *params, const struct x86_kernel *kernel,
-		      const struct memory_map *map, struct machine_range initrd);
+		      const struct memory_map *map, const struct x86_handover *handover);
 
 /* Adds the zero page at LAYOUT_BOOT_PARAMS. Returns 0, or -errno with plan->error set. */
 int boot_params_add(struct boot_plan *plan, const struct x86_kernel *kernel,
-		    const struct memory_map *map, struct machine_range initrd);
+		    const struct memory_map *map, const struct x86_handover *handover);
 
 #endif

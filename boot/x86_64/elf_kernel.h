@@ -8,9 +8,9 @@
  *	other with a PVH note		the note's	32-bit protected mode, hvm_start_info
  *	ELF32 without a PVH note	refused
  *
- * Linux has both; only boot_params carry setup_data, and with it the device tree. e_entry of a
- * vmlinux is the physical address of startup_64, so in every case the entry is taken for a physical
- * address, as p_paddr is.
+ * Linux has both; only boot_params carry setup_data, and with it the device tree and the pools.
+ * e_entry of a vmlinux is the physical address of startup_64, so in every case the entry is taken
+ * for a physical address, as p_paddr is.
  */
 #ifndef BOOT_X86_64_ELF_KERNEL_H
 #define BOOT_X86_64_ELF_KERNEL_H

@@ -9,9 +9,9 @@
 
 #define PHANDLE_IOAPIC 1u
 #define PHANDLE_SYSCON 2u
+#define PHANDLE_LAPIC  3u
 
 #define APIC_WINDOW_SIZE 0x1000u
-#define UART_PORTS	 8u
 #define IO_PORTS	 0x10000u
 
 /* Second interrupt cell of "intel,ce4100-ioapic" (Linux, arch/x86/kernel/devicetree.c). */
@@ -37,6 +37,7 @@ static void put_interrupt_controllers(struct fdt_writer *writer)
 	fdt_writer_string(writer, "compatible", "intel,ce4100-lapic");
 	fdt_writer_reg(writer, (struct machine_range){ LAYOUT_LAPIC, APIC_WINDOW_SIZE });
 	fdt_writer_flag(writer, "intel,virtual-wire-mode");
+	fdt_writer_u32(writer, "phandle", PHANDLE_LAPIC);
 	fdt_writer_end(writer);
 
 	fdt_writer_begin(writer, "interrupt-controller@%llx", LAYOUT_IOAPIC);
@@ -85,9 +86,11 @@ static void put_soc(struct fdt_writer *writer, const struct machine *machine)
 	fdt_writer_bus_cells(writer, 2, 2);
 	fdt_writer_flag(writer, "ranges");
 	for (size_t i = 0; i < machine->nr_virtio; i++) {
-		const uint32_t interrupt[] = { machine->virtio[i].irq, IRQ_EDGE_RISING };
+		const struct machine_virtio *virtio = &machine->virtio[i];
+		const uint32_t interrupt[] = { virtio->irq, IRQ_EDGE_RISING };
 
-		fdt_writer_virtio_mmio(writer, &machine->virtio[i], interrupt, 2);
+		if (virtio->transport == MACHINE_TRANSPORT_MMIO)
+			fdt_writer_virtio_mmio(writer, machine, virtio, interrupt, 2);
 	}
 	put_syscon(writer);
 	put_pvpanic(writer);
@@ -98,7 +101,7 @@ static void put_soc(struct fdt_writer *writer, const struct machine *machine)
 static void put_isa(struct fdt_writer *writer)
 {
 	static const uint32_t ranges[] = { 1, 0, 0, 0, IO_PORTS };
-	static const uint32_t reg[] = { 1, LAYOUT_UART_PORT, UART_PORTS };
+	static const uint32_t reg[] = { 1, LAYOUT_UART_PORT, LAYOUT_UART_PORTS };
 	static const uint32_t interrupt[] = { LAYOUT_UART_IRQ, IRQ_EDGE_RISING };
 
 	fdt_writer_begin(writer, "isa@0");
@@ -125,6 +128,7 @@ static void write_tree(struct fdt_writer *writer, const struct machine *machine)
 	fdt_writer_pools(writer, machine);
 	put_interrupt_controllers(writer);
 	put_soc(writer, machine);
+	fdt_writer_pci_host(writer, machine, PHANDLE_LAPIC);
 	put_poweroff(writer);
 	put_isa(writer);
 	fdt_writer_end(writer);

@@ -27,4 +27,11 @@ struct x86_kernel {
 	struct setup_header header;
 };
 
+/* What a kernel is handed the addresses of; 0, or size 0, for what is not there. */
+struct x86_handover {
+	struct machine_range initrd;
+	uint64_t setup_data; /* the first node */
+	uint64_t rsdp;
+};
+
 #endif

@@ -9,17 +9,21 @@
  *	  0x20000     command line
  *	  0x40000     setup_data chain with the device tree, up to 0x9f000
  *	  0x9fc00     EBDA, reserved
- *	  0xa0000     legacy area, not reported as RAM; 0xf0000 reserved
+ *	  0xa0000     legacy area, not reported as RAM; 0xf0000 reserved, for ACPI tables
  *	0x00100000  RAM; kernel, initrd
  *	    ...     pools (2 MiB aligned)
  *	    ...     the last 2 MiB of RAM: Linux ends its direct map at the last range of plain
  *	            RAM, and a range reserved through setup_data, as a pool is, does not count
  *	0xc0000000  MMIO hole
+ *	  0xd0000000  PCI: low window
+ *	  0xe0000000  PCI: ECAM of bus 0. Below 4 GiB: with a device tree Linux on x86 takes the lower
+ *	              half of its address for a PCI domain and the upper half for a NUMA node
  *	  0xfe000000  virtio-mmio windows, 0x1000 apart
- *	  0xfe100000  system controller (poweroff), pvpanic
+ *	  0xfe100000  system controller (poweroff), pvpanic, ACPI sleep registers
  *	  0xfec00000  IO-APIC
  *	  0xfee00000  local APIC
  *	0x100000000 RAM above 4 GiB
+ *	    ...     PCI: high window, at the next GiB or more above all RAM
  */
 #ifndef BOOT_X86_64_LAYOUT_H
 #define BOOT_X86_64_LAYOUT_H
@@ -35,6 +39,10 @@
 #define LAYOUT_EBDA_END	      0xa0000ull
 #define LAYOUT_BIOS	      0xf0000ull /* reserved up to LAYOUT_HIGH_MEMORY */
 #define LAYOUT_HIGH_MEMORY    0x100000ull
+
+/* The root pointer comes first: Linux without boot_params looks for it at 0xe0000 and above. */
+#define LAYOUT_ACPI	 LAYOUT_BIOS
+#define LAYOUT_ACPI_SIZE 0x1000ull
 
 /*
  * Selectors in the GDT, all flat: base 0, limit 4 GiB. A 64-bit boot starts with CODE64 and DATA
@@ -58,10 +66,24 @@
 #define LAYOUT_SYSCON_SIZE   0x1000ull
 #define LAYOUT_PVPANIC	     0xfe101000ull
 #define LAYOUT_PVPANIC_SIZE  0x2ull
+#define LAYOUT_SLEEP	     0xfe102000ull /* ACPI sleep control and status registers */
+#define LAYOUT_SLEEP_SIZE    0x2ull
 #define LAYOUT_IOAPIC	     0xfec00000ull
 #define LAYOUT_LAPIC	     0xfee00000ull
 
+#define LAYOUT_PCI_LOW	     0xd0000000ull
+#define LAYOUT_PCI_LOW_SIZE  0x10000000ull
+#define LAYOUT_PCI_ECAM	     0xe0000000ull
+#define LAYOUT_PCI_ECAM_SIZE 0x100000ull   /* bus 0: 256 functions of 4 KiB */
+#define LAYOUT_PCI_HIGH_MIN  0x40000000ull /* of the high window: its size, and alignment */
+#define LAYOUT_PCI_PORT	     0xcf8u	   /* configuration mechanism #1: address, data */
+#define LAYOUT_PCI_PORTS     8u
+
+#define LAYOUT_RESET_PORT  0x64u /* command port of the keyboard controller */
+#define LAYOUT_RESET_VALUE 0xfeu
+
 #define LAYOUT_UART_PORT  0x3f8u
+#define LAYOUT_UART_PORTS 8u
 #define LAYOUT_UART_IRQ	  4u
 #define LAYOUT_UART_CLOCK 1843200u
 

@@ -36,6 +36,9 @@ void memory_map_build(struct memory_map *map, const struct machine *machine,
 	*map = (struct memory_map){ 0 };
 	add_entry(map, LAYOUT_EBDA, LAYOUT_EBDA_END, MEMORY_RESERVED);
 	add_entry(map, LAYOUT_BIOS, LAYOUT_HIGH_MEMORY, MEMORY_RESERVED);
+	if (machine->pci.present)
+		add_entry(map, machine->pci.ecam.base,
+			  machine->pci.ecam.base + machine->pci.ecam.size, MEMORY_RESERVED);
 	for (size_t i = 0; i < machine->nr_ram; i++) {
 		uint64_t base = machine->ram[i].base;
 		uint64_t end = base + machine->ram[i].size;

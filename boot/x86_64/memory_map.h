@@ -16,9 +16,12 @@ enum memory_type {
 	MEMORY_RESERVED = 2,
 };
 
-/* The first RAM range falls into two around the legacy area, which has two reserved entries. */
+/*
+ * The first RAM range falls into two around the legacy area, which has two reserved entries; the
+ * third one is ECAM.
+ */
 #define MEMORY_MAP_MAX_RAM     (MACHINE_MAX_RAM_RANGES + 1)
-#define MEMORY_MAP_MAX_ENTRIES (MEMORY_MAP_MAX_RAM + 2 + MACHINE_MAX_POOLS)
+#define MEMORY_MAP_MAX_ENTRIES (MEMORY_MAP_MAX_RAM + 3 + MACHINE_MAX_POOLS)
 
 struct memory_map_entry {
 	struct machine_range range;
@@ -34,9 +37,10 @@ struct memory_map {
 
 /*
  * Each pool is an entry of its own, of type @pool_type:
- * MEMORY_RAM when the guest gets a device tree, since swiotlb needs page structs and the direct
- * map, and setup_data reserves the pool; otherwise MEMORY_RESERVED, so that a guest that has not
- * heard of pools keeps its own data out of what devices can read.
+ * MEMORY_RAM when the guest gets setup_data, since swiotlb needs page structs and the direct map,
+ * and setup_data reserves the pool; otherwise MEMORY_RESERVED, so that a guest that has not heard
+ * of pools keeps its own data out of what devices can read.
+ * ECAM is reserved: Linux uses none that is not. Device memory is in BARs and so in no map.
  */
 void memory_map_build(struct memory_map *map, const struct machine *machine,
 		      enum memory_type pool_type);

@@ -12,7 +12,8 @@ static_assert(sizeof(struct pvh_module) == 32, "start_info.h");
 static_assert(sizeof(struct pvh_memory) == 24, "start_info.h");
 static_assert(LAYOUT_BOOT_PARAMS + sizeof(struct pvh_page) <= LAYOUT_PAGE_TABLES, "fits its place");
 
-int pvh_add(struct boot_plan *plan, const struct memory_map *map, struct machine_range initrd)
+int pvh_add(struct boot_plan *plan, const struct memory_map *map,
+	    const struct x86_handover *handover)
 {
 	struct pvh_page *page;
 	void *data;
@@ -26,14 +27,15 @@ int pvh_add(struct boot_plan *plan, const struct memory_map *map, struct machine
 		.magic = PVH_MAGIC,
 		.version = PVH_VERSION,
 		.cmdline_paddr = LAYOUT_CMDLINE,
+		.rsdp_paddr = handover->rsdp,
 		.memmap_paddr = LAYOUT_BOOT_PARAMS + offsetof(struct pvh_page, memory),
 		.memmap_entries = (uint32_t)map->nr_entries,
 	};
-	if (initrd.size) {
+	if (handover->initrd.size) {
 		page->info.nr_modules = 1;
 		page->info.modlist_paddr = LAYOUT_BOOT_PARAMS + offsetof(struct pvh_page, initrd);
-		page->initrd.paddr = initrd.base;
-		page->initrd.size = initrd.size;
+		page->initrd.paddr = handover->initrd.base;
+		page->initrd.size = handover->initrd.size;
 	}
 	for (size_t i = 0; i < map->nr_entries; i++)
 		page->memory[i] = (struct pvh_memory){

@@ -8,8 +8,8 @@
 
 #include <stdint.h>
 
-#include "boot/machine.h"
 #include "boot/plan.h"
+#include "boot/x86_64/kernel.h"
 #include "boot/x86_64/memory_map.h"
 
 #define PVH_MAGIC   0x336ec578u
@@ -49,9 +49,10 @@ struct pvh_page {
 };
 
 /*
- * Adds the page at LAYOUT_BOOT_PARAMS. @initrd, the only module, has size 0 when there is none.
+ * Adds the page at LAYOUT_BOOT_PARAMS; an initrd is the only module, and setup_data has no place.
  * Returns 0, or -errno with plan->error set.
  */
-int pvh_add(struct boot_plan *plan, const struct memory_map *map, struct machine_range initrd);
+int pvh_add(struct boot_plan *plan, const struct memory_map *map,
+	    const struct x86_handover *handover);
 
 #endif

@@ -31,20 +31,36 @@ static size_t node_size(size_t len)
 	return (sizeof(struct setup_data) + len + NODE_ALIGN - 1) & ~(size_t)(NODE_ALIGN - 1);
 }
 
-/* Writes the node at @offset of @chain; returns the offset of the next one. */
-static size_t write_node(uint8_t *chain, size_t offset, uint32_t type, const void *payload,
-			 size_t len, bool is_last)
+/* A chain being written: where the next node goes, and how many come behind it. */
+struct chain {
+	uint8_t *bytes;
+	size_t offset;
+	size_t left;
+};
+
+static void write_node(struct chain *chain, uint32_t type, const void *payload, size_t len)
 {
-	size_t next = offset + node_size(len);
+	size_t next = chain->offset + node_size(len);
 	struct setup_data node = {
-		.next = is_last ? 0 : LAYOUT_SETUP_DATA + next,
+		.next = --chain->left ? LAYOUT_SETUP_DATA + next : 0,
 		.type = type,
 		.len = (uint32_t)len,
 	};
 
-	memcpy(chain + offset, &node, sizeof(node));
-	memcpy(chain + offset + sizeof(node), payload, len);
-	return next;
+	memcpy(chain->bytes + chain->offset, &node, sizeof(node));
+	memcpy(chain->bytes + chain->offset + sizeof(node), payload, len);
+	chain->offset = next;
+}
+
+static void write_pool(struct chain *chain, const struct machine_range *pool)
+{
+	const struct setup_indirect indirect = {
+		.type = TYPE_POOL,
+		.len = pool->size,
+		.addr = pool->base,
+	};
+
+	write_node(chain, TYPE_INDIRECT, &indirect, sizeof(indirect));
 }
 
 /* RAM and pools are both in ascending order. */
@@ -55,35 +71,32 @@ static bool has_ram_above_pools(const struct machine *machine)
 					       machine->pools[machine->nr_pools - 1].base);
 }
 
-int setup_data_add(struct boot_plan *plan, const struct machine *machine, const void *dtb,
-		   size_t dtb_len)
+int setup_data_add(struct boot_plan *plan, const struct machine *machine, uint64_t *gpa)
 {
-	size_t offset;
-	size_t size;
-	void *chain;
+	const size_t pools_size = machine->nr_pools * node_size(sizeof(struct setup_indirect));
+	const size_t dtb_size = plan->dtb ? node_size(plan->dtb_len) : 0;
+	struct chain chain = { .left = machine->nr_pools + (plan->dtb ? 1 : 0) };
+	void *data;
 	int ret;
 
-	if (dtb_len > DTB_NODE_MAX - sizeof(struct setup_data))
+	*gpa = 0;
+	if (!chain.left)
+		return 0;
+	if (plan->dtb && plan->dtb_len > DTB_NODE_MAX - sizeof(struct setup_data))
 		return boot_plan_fail(plan, -ENOSPC, "device tree", "setup_data",
-				      "%zu bytes are too long", dtb_len);
+				      "%zu bytes are too long", plan->dtb_len);
 	if (!has_ram_above_pools(machine))
 		return boot_plan_fail(plan, -EINVAL, "memory", "pools",
 				      "no RAM above them, so Linux would not map the highest one");
-	size = node_size(dtb_len) + machine->nr_pools * node_size(sizeof(struct setup_indirect));
-	ret = boot_plan_add_data(plan, "setup_data", LAYOUT_SETUP_DATA, size, &chain);
+	ret = boot_plan_add_data(plan, "setup_data", LAYOUT_SETUP_DATA, dtb_size + pools_size,
+				 &data);
 	if (ret)
 		return ret;
-
-	offset = write_node(chain, 0, SETUP_DTB, dtb, dtb_len, machine->nr_pools == 0);
-	for (size_t i = 0; i < machine->nr_pools; i++) {
-		struct setup_indirect pool = {
-			.type = TYPE_POOL,
-			.len = machine->pools[i].size,
-			.addr = machine->pools[i].base,
-		};
-
-		offset = write_node(chain, offset, TYPE_INDIRECT, &pool, sizeof(pool),
-				    i + 1 == machine->nr_pools);
-	}
+	*gpa = LAYOUT_SETUP_DATA;
+	chain.bytes = data;
+	if (plan->dtb)
+		write_node(&chain, SETUP_DTB, plan->dtb, plan->dtb_len);
+	for (size_t i = 0; i < machine->nr_pools; i++)
+		write_pool(&chain, &machine->pools[i]);
 	return 0;
 }

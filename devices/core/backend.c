@@ -96,8 +96,13 @@ static int set_mem_table(struct backend *backend, struct vhost_user_msg *msg)
 	struct device *device = backend->device;
 	int rc;
 
-	if (device->dma.nr_windows)
+	if (any_queue_runs(device))
 		return -EBUSY;
+	if (device->dma.nr_windows) {
+		rc = windows_move(&device->dma, msg);
+		vhost_user_close_fds(msg);
+		return rc ? rc : DONE;
+	}
 	rc = windows_map(&device->dma, msg);
 	if (rc)
 		return rc;

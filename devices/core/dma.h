@@ -28,7 +28,8 @@ struct dma_window {
 	uint64_t size;	    /* bytes, not 0 */
 	uint64_t user_base; /* the front-end's address of the same bytes: only rings use it */
 	uint8_t *host;
-	int prot; /* PROT_READ and/or PROT_WRITE, as mapped */
+	int prot;	      /* PROT_READ and/or PROT_WRITE, as mapped */
+	uint64_t file_offset; /* of the first byte in the file behind it */
 };
 
 struct dma_space {

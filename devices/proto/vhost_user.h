@@ -9,7 +9,8 @@
  *	front-end                                      back-end
  *	GET_FEATURES, GET_PROTOCOL_FEATURES            u64
  *	SET_PROTOCOL_FEATURES, SET_OWNER
- *	SET_MEM_TABLE with descriptors                 maps the DMA windows; once per connection
+ *	SET_MEM_TABLE with descriptors                 maps the DMA windows; a later one, while
+ *	                                               no ring runs, only moves them
  *	GET_CONFIG                                     configuration space, fetched once
  *	SET_FEATURES, SET_VRING_{NUM,BASE,ADDR,
  *	KICK,CALL,ERR,ENABLE} at DRIVER_OK

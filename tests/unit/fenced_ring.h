@@ -31,7 +31,7 @@ static struct mock_driver driver;
 static inline void fenced_ring_set_up(void)
 {
 	uint8_t *area = mmap(NULL, MEMORY + 8192, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct dma_window window = { BASE, MEMORY, BASE, NULL, PROT_READ | PROT_WRITE };
+	struct dma_window window = { BASE, MEMORY, BASE, NULL, PROT_READ | PROT_WRITE, 0 };
 	struct virtqueue_layout layout;
 
 	cr_assert_neq(area, MAP_FAILED);

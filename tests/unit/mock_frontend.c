@@ -118,6 +118,7 @@ void mock_start(struct mock_frontend *fe, const char *kind, const struct device_
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	cr_assert_eq(pipe2(gate, O_CLOEXEC), 0);
 	fe->sock = pair[0];
+	fe->window = (struct vhost_user_memory_region){ MOCK_BASE, MOCK_POOL, MOCK_USER_BASE, 0 };
 	fe->protocol_features =
 		1ull << VHOST_USER_PROTOCOL_F_MQ | 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK |
 		1ull << VHOST_USER_PROTOCOL_F_CONFIG | 1ull << VHOST_USER_PROTOCOL_F_MINIVMM_REPORT;
@@ -230,19 +231,28 @@ void mock_negotiate(struct mock_frontend *fe, uint64_t without_features)
 	cr_assert_eq(mock_ack_u64(fe, VHOST_USER_SET_FEATURES, fe->features, -1), 0);
 }
 
+static int send_window(struct mock_frontend *fe)
+{
+	const struct vhost_user_memory memory = { .nregions = 1, .regions = { fe->window } };
+
+	return mock_ack(fe, VHOST_USER_SET_MEM_TABLE, &memory, 40, fe->pool_fd);
+}
+
 void mock_share_pool(struct mock_frontend *fe)
 {
-	const struct vhost_user_memory memory = {
-		.nregions = 1,
-		.regions = { { MOCK_BASE, MOCK_POOL, MOCK_USER_BASE, 0 } },
-	};
-
 	fe->pool_fd = memfd_create("pool", MFD_CLOEXEC);
 	cr_assert_geq(fe->pool_fd, 0);
 	cr_assert_eq(ftruncate(fe->pool_fd, MOCK_POOL), 0);
 	fe->pool = mmap(NULL, MOCK_POOL, PROT_READ | PROT_WRITE, MAP_SHARED, fe->pool_fd, 0);
 	cr_assert_neq(fe->pool, MAP_FAILED);
-	cr_assert_eq(mock_ack(fe, VHOST_USER_SET_MEM_TABLE, &memory, 40, fe->pool_fd), 0);
+	cr_assert_eq(send_window(fe), 0);
+}
+
+int mock_move_pool(struct mock_frontend *fe, uint64_t base, uint64_t user_base)
+{
+	fe->window.guest_phys_addr = base;
+	fe->window.userspace_addr = user_base;
+	return send_window(fe);
 }
 
 static int fresh_eventfd(int *fd)
@@ -258,10 +268,12 @@ void mock_start_queue(struct mock_frontend *fe, unsigned int index, uint16_t siz
 {
 	struct mock_driver *driver = &fe->queues[index];
 	struct vhost_user_vring_addr addr = { .index = index };
-	const uint64_t to_user = MOCK_USER_BASE - MOCK_BASE;
+	const uint64_t base = fe->window.guest_phys_addr;
+	const uint64_t to_user = fe->window.userspace_addr - base;
 
 	/* Each queue has a megabyte of the pool. */
-	mock_driver_init(driver, fe->pool, MOCK_BASE, MOCK_BASE + ((uint64_t)index << 20), size, 0);
+	mock_driver_init(driver, fe->pool + fe->window.mmap_offset, base,
+			 base + ((uint64_t)index << 20), size, 0);
 	addr.descriptor = driver->desc + to_user;
 	addr.available = driver->avail + to_user;
 	addr.used = driver->used + to_user;

@@ -24,7 +24,8 @@ struct mock_frontend {
 	uint64_t protocol_features; /* wanted; set by mock_start() to all that exist */
 	uint64_t features;	    /* negotiated */
 	int pool_fd;
-	uint8_t *pool;
+	uint8_t *pool;				/* all of the file */
+	struct vhost_user_memory_region window; /* what the device is to have of it */
 	struct mock_driver queues[DEVICE_MAX_QUEUES];
 	int kick[DEVICE_MAX_QUEUES];
 	int call[DEVICE_MAX_QUEUES];
@@ -60,10 +61,14 @@ uint64_t mock_get_u64(struct mock_frontend *fe, uint32_t request);
 
 /* The steps of a connection, in order; each asserts that the back-end agrees. */
 void mock_negotiate(struct mock_frontend *fe, uint64_t without_features);
+/* By fe->window, which mock_start() sets to all of a pool of MOCK_POOL bytes at MOCK_BASE. */
 void mock_share_pool(struct mock_frontend *fe);
 void mock_start_queue(struct mock_frontend *fe, unsigned int index, uint16_t size);
 
-/* All three, with all features and queues of @size. */
+/* Tells new addresses of the same window; returns what mock_ack() does. */
+int mock_move_pool(struct mock_frontend *fe, uint64_t base, uint64_t user_base);
+
+/* Negotiates, shares and starts, with all features and queues of @size. */
 void mock_connect(struct mock_frontend *fe, unsigned int nr_queues, uint16_t size);
 
 /* Stops the queue and returns its base. */

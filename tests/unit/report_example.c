@@ -23,7 +23,8 @@ static void fill_confined(struct report_device *device, const char *name)
 	*device = (struct report_device){
 		.type = "blk",
 		.transport = "mmio",
-		.mechanism = "device-tree",
+		.mechanism = "dt",
+		.place = "memory",
 		.policy = "require",
 		.sandbox = "full",
 		.features_offered = OFFERED,
@@ -87,6 +88,7 @@ static void fill_unrestricted(struct report_device *device)
 {
 	fill_confined(device, "blk3");
 	device->mechanism = "none";
+	device->place = "none";
 	device->policy = "none";
 	device->windows[0] = (struct machine_range){ .base = 0, .size = 512 * MIB };
 	device->counters.pool_high_water = 401 * MIB;

@@ -62,6 +62,7 @@ Test(boot_create, bzimage_with_everything)
 	cr_expect_eq(params->hdr.cmd_line_ptr, find(&plan, "command line")->gpa);
 	cr_expect_eq(params->hdr.ramdisk_image, find(&plan, "initrd")->gpa);
 	cr_expect_eq(params->hdr.ramdisk_size, 6);
+	cr_expect_eq(params->acpi_rsdp_addr, 0);
 	cr_expect_eq(params->hdr.setup_data, find(&plan, "setup_data")->gpa);
 	chain = find(&plan, "setup_data")->data;
 	cr_expect_eq(chain->type, SETUP_DTB);
@@ -139,8 +140,84 @@ Test(boot_create, pvh_kernel_gets_start_info)
 	cr_expect_null(plan.dtb);
 	page = find(&plan, "PVH start_info")->data;
 	cr_expect_eq(page->info.magic, PVH_MAGIC);
+	cr_expect_eq(page->info.rsdp_paddr, 0);
 	cr_expect_eq(page->initrd.paddr, find(&plan, "initrd")->gpa);
 	cr_expect_str_eq(find(&plan, "command line")->data, "a b");
+	boot_plan_destroy(&plan);
+}
+
+/* Never both: a kernel that reads either would find the interrupt controllers twice. */
+Test(boot_create, acpi_tables_instead_of_the_device_tree)
+{
+	struct machine machine = test_pci_machine();
+	struct test_file kernel = bzimage();
+	struct boot_request request = { kernel.path, NULL, "", &machine };
+	const struct boot_params *params;
+	const struct setup_data *chain;
+	struct boot_plan plan;
+
+	machine.tables = MACHINE_TABLES_ACPI;
+	machine.pools_in_device_tree = false;
+	cr_assert_eq(boot_plan_create(&plan, &request), 0, "%s", plan.error);
+	cr_expect_null(plan.dtb);
+	params = find(&plan, "boot_params")->data;
+	cr_expect_eq(params->acpi_rsdp_addr, find(&plan, "ACPI tables")->gpa);
+	cr_expect_eq(params->e820_entries, 7);
+	cr_expect_eq(params->e820_table[6].addr, 0xe0000000);
+	cr_expect_eq(params->e820_table[6].type, 2, "ECAM");
+	cr_assert_eq(params->hdr.setup_data, find(&plan, "setup_data")->gpa);
+	chain = find(&plan, "setup_data")->data;
+	cr_expect_eq(chain->type, 0x80000000u, "the pool");
+	cr_expect_eq(chain->next, 0, "nothing else");
+	boot_plan_destroy(&plan);
+
+	machine.nr_pools = 0;
+	machine.virtio[0].pool = MACHINE_NO_POOL;
+	cr_assert_eq(boot_plan_create(&plan, &request), 0, "%s", plan.error);
+	params = find(&plan, "boot_params")->data;
+	cr_expect_eq(params->hdr.setup_data, 0);
+	boot_plan_destroy(&plan);
+}
+
+Test(boot_create, pvh_kernel_gets_acpi_tables)
+{
+	struct machine machine = test_pci_machine();
+	uint32_t pvh_entry = TEST_ELF_CODE + 4;
+	const struct pvh_page *page;
+	struct boot_plan plan;
+	struct test_elf elf;
+
+	machine.tables = MACHINE_TABLES_ACPI;
+	test_elf_init(&elf);
+	test_elf_add_note(&elf, "Xen", 18, &pvh_entry, 4);
+	{
+		struct test_file kernel = elf_file(&elf);
+		struct boot_request request = { kernel.path, NULL, "", &machine };
+
+		cr_assert_eq(boot_plan_create(&plan, &request), 0, "%s", plan.error);
+	}
+	page = find(&plan, "PVH start_info")->data;
+	cr_expect_eq(page->info.rsdp_paddr, find(&plan, "ACPI tables")->gpa);
+	boot_plan_destroy(&plan);
+}
+
+/* The tables' place is checked like everything else's: what is there was refused before. */
+Test(boot_create, kernel_cannot_overwrite_acpi_tables)
+{
+	struct machine machine = test_pci_machine();
+	struct boot_plan plan;
+	struct test_elf elf;
+
+	machine.tables = MACHINE_TABLES_ACPI;
+	test_elf_init(&elf);
+	elf.data_phdr.p_paddr = LAYOUT_ACPI;
+	{
+		struct test_file kernel = elf_file(&elf);
+		struct boot_request request = { kernel.path, NULL, "", &machine };
+		int ret = boot_plan_create(&plan, &request);
+
+		test_expect_error(&plan, ret, "not inside the guest's RAM", "kernel over tables");
+	}
 	boot_plan_destroy(&plan);
 }
 

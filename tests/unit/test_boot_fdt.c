@@ -3,11 +3,10 @@
 #include <libfdt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "boot/fdt.h"
 #include "boot/x86_64/layout.h"
+#include "tests/unit/fdt_expect.h"
 #include "tests/unit/test_boot_support.h"
 
 static void *built;
@@ -22,50 +21,8 @@ TestSuite(boot_fdt, .fini = release);
 /* Once in a test. */
 static const void *build(const struct machine *machine, size_t *len)
 {
-	cr_assert_eq(boot_dtb_build(machine, &built, len), 0);
-	cr_assert_eq(fdt_check_full(built, *len), 0);
-	cr_expect_eq(fdt_totalsize(built), *len);
+	built = fdt_expect_build(machine, len);
 	return built;
-}
-
-static int node_at(const void *dtb, const char *path)
-{
-	int node = fdt_path_offset(dtb, path);
-
-	cr_assert_geq(node, 0, "%s: %s", path, fdt_strerror(node));
-	return node;
-}
-
-static void expect_cells(const void *dtb, const char *path, const char *name, const uint32_t *cells,
-			 int n)
-{
-	int len;
-	const fdt32_t *value = fdt_getprop(dtb, node_at(dtb, path), name, &len);
-
-	cr_assert_eq(len, n * 4, "%s: %s: %d bytes", path, name, len);
-	for (int i = 0; i < n; i++)
-		cr_expect_eq(fdt32_to_cpu(value[i]), cells[i], "%s: %s: cell %d is 0x%x", path,
-			     name, i, fdt32_to_cpu(value[i]));
-}
-
-#define EXPECT_CELLS(dtb, path, name, ...)                               \
-	expect_cells(dtb, path, name, (const uint32_t[]){ __VA_ARGS__ }, \
-		     (int)(sizeof((const uint32_t[]){ __VA_ARGS__ }) / 4))
-
-static void expect_string(const void *dtb, const char *path, const char *name, const char *expected)
-{
-	const char *value = fdt_getprop(dtb, node_at(dtb, path), name, NULL);
-
-	cr_assert_not_null(value, "%s: no %s", path, name);
-	cr_expect_str_eq(value, expected, "%s: %s", path, name);
-}
-
-static uint32_t phandle_of(const void *dtb, const char *path)
-{
-	uint32_t phandle = fdt_get_phandle(dtb, node_at(dtb, path));
-
-	cr_expect_neq(phandle, 0, "%s", path);
-	return phandle;
 }
 
 Test(boot_fdt, virtio_devices_name_their_pools)
@@ -74,17 +31,18 @@ Test(boot_fdt, virtio_devices_name_their_pools)
 	size_t len;
 	const void *dtb = build(&machine, &len);
 
-	EXPECT_CELLS(dtb, "/reserved-memory/dma-pool@10000000", "reg", 0, 0x10000000, 0, 0x400000);
-	expect_string(dtb, "/reserved-memory/dma-pool@10000000", "compatible",
-		      "restricted-dma-pool");
-	EXPECT_CELLS(dtb, "/soc/virtio@fe000000", "memory-region",
-		     phandle_of(dtb, "/reserved-memory/dma-pool@10000000"));
-	expect_string(dtb, "/soc/virtio@fe000000", "compatible", "virtio,mmio");
-	EXPECT_CELLS(dtb, "/soc/virtio@fe000000", "reg", 0, 0xfe000000, 0, 0x200);
-	EXPECT_CELLS(dtb, "/soc/virtio@fe000000", "interrupts", 5, 3);
-	EXPECT_CELLS(dtb, "/soc/virtio@fe001000", "interrupts", 7, 3);
-	cr_expect_null(
-		fdt_getprop(dtb, node_at(dtb, "/soc/virtio@fe001000"), "memory-region", NULL));
+	FDT_EXPECT_CELLS(dtb, "/reserved-memory/dma-pool@10000000", "reg", 0, 0x10000000, 0,
+			 0x400000);
+	fdt_expect_string(dtb, "/reserved-memory/dma-pool@10000000", "compatible",
+			  "restricted-dma-pool");
+	FDT_EXPECT_CELLS(dtb, "/soc/virtio@fe000000", "memory-region",
+			 fdt_expect_phandle(dtb, "/reserved-memory/dma-pool@10000000"));
+	fdt_expect_string(dtb, "/soc/virtio@fe000000", "compatible", "virtio,mmio");
+	FDT_EXPECT_CELLS(dtb, "/soc/virtio@fe000000", "reg", 0, 0xfe000000, 0, 0x200);
+	FDT_EXPECT_CELLS(dtb, "/soc/virtio@fe000000", "interrupts", 5, 3);
+	FDT_EXPECT_CELLS(dtb, "/soc/virtio@fe001000", "interrupts", 7, 3);
+	cr_expect_null(fdt_getprop(dtb, fdt_expect_node(dtb, "/soc/virtio@fe001000"),
+				   "memory-region", NULL));
 }
 
 /* What makes Linux ignore a pool or, worse, go on without it. */
@@ -93,13 +51,14 @@ Test(boot_fdt, reserved_memory_is_as_linux_demands)
 	struct machine machine = test_machine();
 	size_t len;
 	const void *dtb = build(&machine, &len);
-	int pool = node_at(dtb, "/reserved-memory/dma-pool@10000000");
+	int pool = fdt_expect_node(dtb, "/reserved-memory/dma-pool@10000000");
 
-	EXPECT_CELLS(dtb, "/", "#address-cells", 2);
-	EXPECT_CELLS(dtb, "/", "#size-cells", 2);
-	EXPECT_CELLS(dtb, "/reserved-memory", "#address-cells", 2);
-	EXPECT_CELLS(dtb, "/reserved-memory", "#size-cells", 2);
-	cr_expect_not_null(fdt_getprop(dtb, node_at(dtb, "/reserved-memory"), "ranges", NULL));
+	FDT_EXPECT_CELLS(dtb, "/", "#address-cells", 2);
+	FDT_EXPECT_CELLS(dtb, "/", "#size-cells", 2);
+	FDT_EXPECT_CELLS(dtb, "/reserved-memory", "#address-cells", 2);
+	FDT_EXPECT_CELLS(dtb, "/reserved-memory", "#size-cells", 2);
+	cr_expect_not_null(
+		fdt_getprop(dtb, fdt_expect_node(dtb, "/reserved-memory"), "ranges", NULL));
 	cr_expect_null(fdt_getprop(dtb, pool, "no-map", NULL));
 	cr_expect_null(fdt_getprop(dtb, pool, "reusable", NULL));
 }
@@ -116,6 +75,20 @@ Test(boot_fdt, no_pools_no_reserved_memory)
 	cr_expect_eq(fdt_path_offset(dtb, "/reserved-memory"), -FDT_ERR_NOTFOUND);
 }
 
+/* The pools are there, and the guest hears of them in another way. */
+Test(boot_fdt, pools_that_something_else_names)
+{
+	struct machine machine = test_machine();
+	const void *dtb;
+	size_t len;
+
+	machine.pools_in_device_tree = false;
+	dtb = build(&machine, &len);
+	cr_expect_eq(fdt_path_offset(dtb, "/reserved-memory"), -FDT_ERR_NOTFOUND);
+	cr_expect_null(fdt_getprop(dtb, fdt_expect_node(dtb, "/soc/virtio@fe000000"),
+				   "memory-region", NULL));
+}
+
 Test(boot_fdt, devices_may_share_a_pool)
 {
 	struct machine machine = test_machine();
@@ -125,9 +98,9 @@ Test(boot_fdt, devices_may_share_a_pool)
 
 	machine.virtio[1].pool = 0;
 	dtb = build(&machine, &len);
-	pool = phandle_of(dtb, "/reserved-memory/dma-pool@10000000");
-	EXPECT_CELLS(dtb, "/soc/virtio@fe000000", "memory-region", pool);
-	EXPECT_CELLS(dtb, "/soc/virtio@fe001000", "memory-region", pool);
+	pool = fdt_expect_phandle(dtb, "/reserved-memory/dma-pool@10000000");
+	FDT_EXPECT_CELLS(dtb, "/soc/virtio@fe000000", "memory-region", pool);
+	FDT_EXPECT_CELLS(dtb, "/soc/virtio@fe001000", "memory-region", pool);
 }
 
 Test(boot_fdt, addresses_above_4_gib_have_two_cells)
@@ -138,7 +111,7 @@ Test(boot_fdt, addresses_above_4_gib_have_two_cells)
 
 	machine.pools[0] = (struct machine_range){ 0x123400000000, 0x500000000 };
 	dtb = build(&machine, &len);
-	EXPECT_CELLS(dtb, "/reserved-memory/dma-pool@123400000000", "reg", 0x1234, 0, 5, 0);
+	FDT_EXPECT_CELLS(dtb, "/reserved-memory/dma-pool@123400000000", "reg", 0x1234, 0, 5, 0);
 }
 
 /* A listed CPU that is absent costs Linux 10 s, one that is not listed stays off. */
@@ -152,14 +125,14 @@ Test(boot_fdt, lists_exactly_the_cpus)
 
 	machine.nr_cpus = 12;
 	dtb = build(&machine, &len);
-	cpus = node_at(dtb, "/cpus");
+	cpus = fdt_expect_node(dtb, "/cpus");
 	fdt_for_each_subnode(node, dtb, cpus)
 	{
 		char path[32];
 
 		snprintf(path, sizeof(path), "/cpus/cpu@%x", n);
-		EXPECT_CELLS(dtb, path, "reg", n);
-		expect_string(dtb, path, "device_type", "cpu");
+		FDT_EXPECT_CELLS(dtb, path, "reg", n);
+		fdt_expect_string(dtb, path, "device_type", "cpu");
 		n++;
 	}
 	cr_expect_eq(n, 12);
@@ -173,26 +146,28 @@ Test(boot_fdt, platform_devices)
 	const char *lapic = "/interrupt-controller@fee00000";
 	const char *ioapic = "/interrupt-controller@fec00000";
 
-	expect_string(dtb, lapic, "compatible", "intel,ce4100-lapic");
-	cr_expect_not_null(fdt_getprop(dtb, node_at(dtb, lapic), "intel,virtual-wire-mode", NULL));
-	expect_string(dtb, ioapic, "compatible", "intel,ce4100-ioapic");
-	EXPECT_CELLS(dtb, ioapic, "#interrupt-cells", 2);
-	EXPECT_CELLS(dtb, "/", "interrupt-parent", phandle_of(dtb, ioapic));
+	fdt_expect_string(dtb, lapic, "compatible", "intel,ce4100-lapic");
+	cr_expect_not_null(
+		fdt_getprop(dtb, fdt_expect_node(dtb, lapic), "intel,virtual-wire-mode", NULL));
+	fdt_expect_string(dtb, ioapic, "compatible", "intel,ce4100-ioapic");
+	FDT_EXPECT_CELLS(dtb, ioapic, "#interrupt-cells", 2);
+	FDT_EXPECT_CELLS(dtb, "/", "interrupt-parent", fdt_expect_phandle(dtb, ioapic));
 
-	expect_string(dtb, "/isa@0/serial@i3f8", "compatible", "ns16550a");
-	EXPECT_CELLS(dtb, "/isa@0/serial@i3f8", "reg", 1, 0x3f8, 8);
-	EXPECT_CELLS(dtb, "/isa@0/serial@i3f8", "interrupts", 4, 3);
-	EXPECT_CELLS(dtb, "/isa@0/serial@i3f8", "clock-frequency", 1843200);
+	fdt_expect_string(dtb, "/isa@0/serial@i3f8", "compatible", "ns16550a");
+	FDT_EXPECT_CELLS(dtb, "/isa@0/serial@i3f8", "reg", 1, 0x3f8, 8);
+	FDT_EXPECT_CELLS(dtb, "/isa@0/serial@i3f8", "interrupts", 4, 3);
+	FDT_EXPECT_CELLS(dtb, "/isa@0/serial@i3f8", "clock-frequency", 1843200);
 
-	expect_string(dtb, "/soc/syscon@fe100000", "compatible", "syscon");
-	EXPECT_CELLS(dtb, "/soc/syscon@fe100000", "reg", 0, 0xfe100000, 0, 0x1000);
-	expect_string(dtb, "/poweroff", "compatible", "syscon-poweroff");
-	EXPECT_CELLS(dtb, "/poweroff", "regmap", phandle_of(dtb, "/soc/syscon@fe100000"));
-	EXPECT_CELLS(dtb, "/poweroff", "offset", 0);
-	EXPECT_CELLS(dtb, "/poweroff", "value", MACHINE_SYSCON_POWEROFF);
-	EXPECT_CELLS(dtb, "/poweroff", "mask", 0xffffffff);
-	expect_string(dtb, "/soc/pvpanic@fe101000", "compatible", "qemu,pvpanic-mmio");
-	EXPECT_CELLS(dtb, "/soc/pvpanic@fe101000", "reg", 0, 0xfe101000, 0, 2);
+	fdt_expect_string(dtb, "/soc/syscon@fe100000", "compatible", "syscon");
+	FDT_EXPECT_CELLS(dtb, "/soc/syscon@fe100000", "reg", 0, 0xfe100000, 0, 0x1000);
+	fdt_expect_string(dtb, "/poweroff", "compatible", "syscon-poweroff");
+	FDT_EXPECT_CELLS(dtb, "/poweroff", "regmap",
+			 fdt_expect_phandle(dtb, "/soc/syscon@fe100000"));
+	FDT_EXPECT_CELLS(dtb, "/poweroff", "offset", 0);
+	FDT_EXPECT_CELLS(dtb, "/poweroff", "value", MACHINE_SYSCON_POWEROFF);
+	FDT_EXPECT_CELLS(dtb, "/poweroff", "mask", 0xffffffff);
+	fdt_expect_string(dtb, "/soc/pvpanic@fe101000", "compatible", "qemu,pvpanic-mmio");
+	FDT_EXPECT_CELLS(dtb, "/soc/pvpanic@fe101000", "reg", 0, 0xfe101000, 0, 2);
 }
 
 static struct machine largest_machine(void)
@@ -202,6 +177,7 @@ static struct machine largest_machine(void)
 		.ram = { { 0, GIB }, { 4 * GIB, GIB } },
 		.nr_ram = 2,
 		.nr_pools = MACHINE_MAX_POOLS,
+		.pools_in_device_tree = true,
 		.nr_virtio = MACHINE_MAX_DEVICES,
 	};
 
@@ -232,10 +208,10 @@ Test(boot_fdt, largest_machine_fits)
 		snprintf(device, sizeof(device), "/soc/virtio@%lx", machine.virtio[i].window.base);
 		snprintf(pool, sizeof(pool), "/reserved-memory/dma-pool@%lx",
 			 machine.pools[i].base);
-		EXPECT_CELLS(dtb, device, "memory-region", phandle_of(dtb, pool));
+		FDT_EXPECT_CELLS(dtb, device, "memory-region", fdt_expect_phandle(dtb, pool));
 	}
-	node_at(dtb, "/cpus/cpu@3f");
-	node_at(dtb, "/isa@0");
+	fdt_expect_node(dtb, "/cpus/cpu@3f");
+	fdt_expect_node(dtb, "/isa@0");
 }
 
 static void write_too_much(struct fdt_writer *writer, const struct machine *machine)
@@ -265,30 +241,6 @@ Test(boot_fdt, gives_up_instead_of_growing_forever)
 	cr_expect_lt(fdt_build(write_too_much, &machine, &dtb, &len), 0);
 	cr_expect_lt(fdt_build(write_finished, &machine, &dtb, &len), 0);
 	cr_expect_null(dtb);
-}
-
-/* Runs `dtc -I dtb -O dts` on @dtb; returns what it said on stdout, and on stderr through
- * @warnings. */
-static char *decompile(const void *dtb, size_t len, char *warnings, size_t warnings_size)
-{
-	static char text[65536];
-	struct test_file in = test_file_create(dtb, len, len);
-	struct test_file err = test_file_create("", 0, 0);
-	char command[128];
-	FILE *dtc;
-	ssize_t n;
-
-	/* dtc is another process, so not /proc/self. */
-	snprintf(command, sizeof(command), "dtc -I dtb -O dts /proc/%d/fd/%d 2>/proc/%d/fd/%d",
-		 getpid(), in.fd, getpid(), err.fd);
-	/* NOLINTNEXTLINE(cert-env33-c): nothing in the command comes from outside. */
-	dtc = popen(command, "r");
-	cr_assert_not_null(dtc);
-	text[fread(text, 1, sizeof(text) - 1, dtc)] = '\0';
-	cr_assert_eq(pclose(dtc), 0, "dtc (device-tree-compiler) failed");
-	n = pread(err.fd, warnings, warnings_size - 1, 0);
-	warnings[n > 0 ? n : 0] = '\0';
-	return text;
 }
 
 static const char small_machine_dts[] = "/dts-v1/;\n"
@@ -327,6 +279,7 @@ static const char small_machine_dts[] = "/dts-v1/;\n"
 					"\t\tcompatible = \"intel,ce4100-lapic\";\n"
 					"\t\treg = <0x00 0xfee00000 0x00 0x1000>;\n"
 					"\t\tintel,virtual-wire-mode;\n"
+					"\t\tphandle = <0x03>;\n"
 					"\t};\n"
 					"\n"
 					"\tinterrupt-controller@fec00000 {\n"
@@ -396,7 +349,8 @@ Test(boot_fdt, dtc_reads_what_was_meant)
 	machine.nr_cpus = 1;
 	machine.nr_virtio = 1;
 	dtb = build(&machine, &len);
-	cr_expect_str_eq(decompile(dtb, len, warnings, sizeof(warnings)), small_machine_dts);
+	cr_expect_str_eq(fdt_expect_decompile(dtb, len, warnings, sizeof(warnings)),
+			 small_machine_dts);
 	cr_expect_str_eq(warnings, "");
 }
 
@@ -407,6 +361,6 @@ Test(boot_fdt, dtc_does_not_warn_about_the_largest_machine)
 	size_t len;
 	const void *dtb = build(&machine, &len);
 
-	decompile(dtb, len, warnings, sizeof(warnings));
+	fdt_expect_decompile(dtb, len, warnings, sizeof(warnings));
 	cr_expect_str_eq(warnings, "");
 }

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* Memory map, zero page, PVH start_info, setup_data chain, GDT and page tables, as a kernel reads
- * them. */
+/* Memory map, zero page, PVH start_info, GDT and page tables, as a kernel reads them. */
 #include <criterion/criterion.h>
-#include <errno.h>
 #include <string.h>
 
 #include "boot/x86_64/boot_params.h"
 #include "boot/x86_64/entry_state.h"
 #include "boot/x86_64/layout.h"
 #include "boot/x86_64/pvh.h"
-#include "boot/x86_64/setup_data.h"
 #include "tests/unit/test_boot_support.h"
 
 struct expected_map {
@@ -68,6 +65,24 @@ static const struct expected_map expected_maps[] = {
 		.nr_ram = 2,
 	},
 	{
+		.name = "PCI: ECAM, but neither windows nor device memory",
+		.machine = { .ram = { { 0, 64 * MIB }, { 4 * GIB, GIB } },
+			     .nr_ram = 2,
+			     .device_memory = { { 8 * GIB, MIB } },
+			     .nr_device_memory = 1,
+			     .pci = { .present = true,
+				      .ecam = { 0xe0000000, MIB },
+				      .low = { 0xd0000000, 256 * MIB },
+				      .high = { 8 * GIB, GIB } } },
+		.entries = { LEGACY,
+			     { { MIB, 63 * MIB }, MEMORY_RAM },
+			     { { 0xe0000000, MIB }, MEMORY_RESERVED },
+			     { { 4 * GIB, GIB }, MEMORY_RAM } },
+		.nr_entries = 6,
+		.ram = { { 0, 0x9fc00 }, { MIB, 63 * MIB }, { 4 * GIB, GIB } },
+		.nr_ram = 3,
+	},
+	{
 		.name = "less than a MiB",
 		.machine = { .ram = { { 0, 0x9f000 } }, .nr_ram = 1 },
 		.entries = { { { 0, 0x9f000 }, MEMORY_RAM },
@@ -105,7 +120,7 @@ Test(boot_memory_map, tells_ram_and_what_is_not)
 	}
 }
 
-static struct boot_params fill_params(struct machine_range initrd)
+static struct boot_params fill_params(const struct x86_handover *handover)
 {
 	struct x86_kernel kernel = {
 		.header = { .header = 0x53726448, .loadflags = CAN_USE_HEAP, .init_size = 0x1234 },
@@ -116,14 +131,19 @@ static struct boot_params fill_params(struct machine_range initrd)
 
 	memory_map_build(&map, &machine, MEMORY_RAM);
 	memset(&params, 0xee, sizeof(params));
-	boot_params_fill(&params, &kernel, &map, initrd);
+	boot_params_fill(&params, &kernel, &map, handover);
 	return params;
 }
 
 /* Offsets as in Linux, Documentation/arch/x86/zero-page.rst and boot.rst. */
 Test(boot_params, fields_are_where_the_protocol_says)
 {
-	struct boot_params params = fill_params((struct machine_range){ 0x7f00000, 0x12345 });
+	const struct x86_handover handover = {
+		.initrd = { 0x7f00000, 0x12345 },
+		.setup_data = 0x40000,
+		.rsdp = 0xf0000,
+	};
+	struct boot_params params = fill_params(&handover);
 	const uint8_t *page = (const uint8_t *)&params;
 	static const struct {
 		size_t offset, size;
@@ -140,7 +160,7 @@ Test(boot_params, fields_are_where_the_protocol_says)
 		{ 0x228, 4, LAYOUT_CMDLINE },
 		{ 0x250, 8, 0x40000 },
 		{ 0x260, 4, 0x1234 },
-		{ 0x070, 8, 0 },
+		{ 0x070, 8, 0xf0000 },
 		{ 0x1e8, 1, 6 },
 		{ 0x2d0, 8, 0 },
 		{ 0x2d8, 8, 0x9fc00 },
@@ -162,7 +182,8 @@ Test(boot_params, fields_are_where_the_protocol_says)
 
 Test(boot_params, initrd_has_high_halves)
 {
-	struct boot_params params = fill_params((struct machine_range){ 0x123456789000, 5 * GIB });
+	const struct x86_handover handover = { .initrd = { 0x123456789000, 5 * GIB } };
+	struct boot_params params = fill_params(&handover);
 
 	cr_expect_eq(params.ext_ramdisk_image, 0x1234);
 	cr_expect_eq(params.hdr.ramdisk_image, 0x56789000);
@@ -170,8 +191,22 @@ Test(boot_params, initrd_has_high_halves)
 	cr_expect_eq(params.hdr.ramdisk_size, GIB);
 }
 
+Test(boot_params, what_is_not_there_has_no_address)
+{
+	const struct x86_handover handover = { 0 };
+	struct boot_params params = fill_params(&handover);
+
+	cr_expect_eq(params.hdr.setup_data, 0);
+	cr_expect_eq(params.hdr.ramdisk_image, 0);
+	cr_expect_eq(params.acpi_rsdp_addr, 0);
+}
+
 Test(boot_pvh, start_info_leads_to_everything)
 {
+	const struct x86_handover handover = {
+		.initrd = { 0x5000000, 0x777 },
+		.rsdp = 0xf0000,
+	};
 	struct machine machine = test_machine();
 	struct boot_plan plan = { .kernel_fd = -1, .initrd_fd = -1 };
 	struct memory_map map;
@@ -181,13 +216,13 @@ Test(boot_pvh, start_info_leads_to_everything)
 	const struct pvh_memory *memory;
 
 	memory_map_build(&map, &machine, MEMORY_RESERVED);
-	cr_assert_eq(pvh_add(&plan, &map, (struct machine_range){ 0x5000000, 0x777 }), 0);
+	cr_assert_eq(pvh_add(&plan, &map, &handover), 0);
 	cr_expect_eq(plan.info_gpa, LAYOUT_BOOT_PARAMS);
 	page = plan.segments[0].data;
 	info = (const struct pvh_start_info *)page;
 	cr_expect_eq(info->magic, 0x336ec578);
 	cr_expect_eq(info->version, 1);
-	cr_expect_eq(info->rsdp_paddr, 0);
+	cr_expect_eq(info->rsdp_paddr, 0xf0000);
 	cr_expect_eq(info->cmdline_paddr, LAYOUT_CMDLINE);
 	cr_assert_eq(info->nr_modules, 1);
 	module = (const struct pvh_module *)(page + (info->modlist_paddr - LAYOUT_BOOT_PARAMS));
@@ -204,106 +239,18 @@ Test(boot_pvh, start_info_leads_to_everything)
 
 Test(boot_pvh, no_initrd_is_no_module)
 {
+	const struct x86_handover handover = { 0 };
 	struct machine machine = test_machine();
 	struct boot_plan plan = { .kernel_fd = -1, .initrd_fd = -1 };
 	const struct pvh_start_info *info;
 	struct memory_map map;
 
 	memory_map_build(&map, &machine, MEMORY_RESERVED);
-	cr_assert_eq(pvh_add(&plan, &map, (struct machine_range){ 0 }), 0);
+	cr_assert_eq(pvh_add(&plan, &map, &handover), 0);
 	info = plan.segments[0].data;
 	cr_expect_eq(info->nr_modules, 0);
 	cr_expect_eq(info->modlist_paddr, 0);
-	boot_plan_destroy(&plan);
-}
-
-/* Follows the chain as Linux does; returns the number of nodes. */
-static size_t walk_setup_data(const struct boot_segment *segment, struct setup_data *nodes,
-			      const uint8_t **payloads, size_t max)
-{
-	uint64_t gpa = LAYOUT_SETUP_DATA;
-	size_t n = 0;
-
-	while (gpa) {
-		cr_assert_lt(n, max, "endless chain");
-		cr_assert_geq(gpa, segment->gpa);
-		cr_assert_leq(gpa - segment->gpa + sizeof(nodes[n]), segment->len);
-		cr_expect_eq(gpa % 8, 0);
-		memcpy(&nodes[n], (uint8_t *)segment->data + (gpa - segment->gpa),
-		       sizeof(nodes[n]));
-		payloads[n] = (uint8_t *)segment->data + (gpa - segment->gpa) + sizeof(nodes[n]);
-		cr_assert_leq(gpa - segment->gpa + sizeof(nodes[n]) + nodes[n].len, segment->len);
-		gpa = nodes[n++].next;
-	}
-	return n;
-}
-
-static void check_setup_data(size_t nr_pools, const char *dtb, size_t dtb_len)
-{
-	struct setup_data nodes[MACHINE_MAX_POOLS + 1];
-	const uint8_t *payloads[MACHINE_MAX_POOLS + 1];
-	struct machine machine = { .ram = { { GIB, MIB } }, .nr_ram = 1, .nr_pools = nr_pools };
-	struct boot_plan plan = { .kernel_fd = -1, .initrd_fd = -1 };
-
-	for (size_t i = 0; i < nr_pools; i++)
-		machine.pools[i] = (struct machine_range){ (64 + 4 * i) * MIB, (i + 1) * 0x40000 };
-	cr_assert_eq(setup_data_add(&plan, &machine, dtb, dtb_len), 0, "%s", plan.error);
-	cr_assert_eq(walk_setup_data(&plan.segments[0], nodes, payloads, ARRAY_SIZE(nodes)),
-		     nr_pools + 1);
-	cr_expect_leq(plan.segments[0].gpa + plan.segments[0].mem_len, LAYOUT_SETUP_DATA_END);
-	cr_expect_eq(nodes[0].type, SETUP_DTB);
-	cr_expect_eq(nodes[0].len, dtb_len);
-	cr_expect(!memcmp(payloads[0], dtb, dtb_len));
-	for (size_t i = 0; i < nr_pools; i++) {
-		struct setup_indirect pool;
-
-		cr_expect_eq(nodes[i + 1].type, 0x80000000u);
-		cr_assert_eq(nodes[i + 1].len, 24);
-		memcpy(&pool, payloads[i + 1], sizeof(pool));
-		cr_expect_eq(pool.type, 0xffffffffu, "not SETUP_INDIRECT again");
-		cr_expect_eq(pool.reserved, 0);
-		cr_expect_eq(pool.addr, machine.pools[i].base);
-		cr_expect_eq(pool.len, machine.pools[i].size);
-	}
-	boot_plan_destroy(&plan);
-}
-
-Test(boot_setup_data, has_the_tree_and_every_pool)
-{
-	static char dtb[0x40000 - 16] = "device tree";
-
-	check_setup_data(0, dtb, 11);
-	check_setup_data(1, dtb, 8);
-	check_setup_data(2, dtb, 11);
-	check_setup_data(MACHINE_MAX_POOLS, dtb, sizeof(dtb));
-}
-
-/* Linux maps 256 KiB early and no more. */
-Test(boot_setup_data, refuses_a_tree_that_linux_cannot_map)
-{
-	static char dtb[0x40000 - 15];
-	struct machine machine = test_machine();
-	struct boot_plan plan = { .kernel_fd = -1, .initrd_fd = -1 };
-	int ret = setup_data_add(&plan, &machine, dtb, sizeof(dtb));
-
-	cr_expect_eq(ret, -ENOSPC);
-	test_expect_error(&plan, ret, "device tree: setup_data: 262129 bytes", "long tree");
-	boot_plan_destroy(&plan);
-}
-
-Test(boot_setup_data, wants_ram_above_the_pools)
-{
-	struct machine machine = test_machine();
-	struct boot_plan plan = { .kernel_fd = -1, .initrd_fd = -1 };
-	int ret;
-
-	machine.nr_ram = 1;
-	ret = setup_data_add(&plan, &machine, "dtb", 4);
-	cr_expect_eq(ret, -EINVAL);
-	test_expect_error(&plan, ret, "memory: pools: no RAM above them", "pool above RAM");
-	machine.ram[1] = (struct machine_range){ 4 * GIB, GIB };
-	machine.nr_ram = 2;
-	cr_expect_eq(setup_data_add(&plan, &machine, "dtb", 4), 0);
+	cr_expect_eq(info->rsdp_paddr, 0);
 	boot_plan_destroy(&plan);
 }
 

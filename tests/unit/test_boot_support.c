@@ -31,6 +31,27 @@ struct image test_image_open(const char *what, const void *data, size_t len)
 	return image;
 }
 
+static struct machine_virtio mmio_device(uint64_t window, unsigned int irq, int pool)
+{
+	return (struct machine_virtio){
+		.transport = MACHINE_TRANSPORT_MMIO,
+		.window = { window, 0x200 },
+		.irq = irq,
+		.pool = pool,
+		.device_memory = MACHINE_NO_POOL,
+	};
+}
+
+static struct machine_virtio pci_device(unsigned int slot, int pool, int device_memory)
+{
+	return (struct machine_virtio){
+		.transport = MACHINE_TRANSPORT_PCI,
+		.slot = slot,
+		.pool = pool,
+		.device_memory = device_memory,
+	};
+}
+
 struct machine test_machine(void)
 {
 	return (struct machine){
@@ -39,10 +60,29 @@ struct machine test_machine(void)
 		.nr_ram = 2,
 		.pools = { { 256 * MIB, 4 * MIB } },
 		.nr_pools = 1,
-		.virtio = { { { 0xfe000000, 0x200 }, 5, 0 },
-			    { { 0xfe001000, 0x200 }, 7, MACHINE_NO_POOL } },
+		.pools_in_device_tree = true,
+		.virtio = { mmio_device(0xfe000000, 5, 0),
+			    mmio_device(0xfe001000, 7, MACHINE_NO_POOL) },
 		.nr_virtio = 2,
 	};
+}
+
+struct machine test_pci_machine(void)
+{
+	struct machine machine = test_machine();
+
+	machine.device_memory[0] = (struct machine_range){ 8 * GIB, 4 * MIB };
+	machine.nr_device_memory = 1;
+	machine.pci = (struct machine_pci){
+		.present = true,
+		.ecam = { 0xe0000000, MIB },
+		.low = { 0xd0000000, 256 * MIB },
+		.high = { 8 * GIB, GIB },
+	};
+	machine.virtio[0] = pci_device(1, 0, MACHINE_NO_POOL);
+	machine.virtio[2] = pci_device(2, MACHINE_NO_POOL, 0);
+	machine.nr_virtio = 3;
+	return machine;
 }
 
 void test_bzimage_init(uint8_t file[TEST_BZIMAGE_SIZE])

@@ -34,6 +34,12 @@ struct image test_image_open(const char *what, const void *data, size_t len);
  */
 struct machine test_machine(void);
 
+/*
+ * The same with a PCI host: the first device is in slot 1, a third one with 4 MiB of device memory
+ * in slot 2; between them the one without a pool is still a virtio-mmio device.
+ */
+struct machine test_pci_machine(void);
+
 /* Two sectors of setup code with a header that is good, and TEST_BZIMAGE_KERNEL bytes of kernel. */
 #define TEST_BZIMAGE_SETUP     0x400
 #define TEST_BZIMAGE_KERNEL    0x1c00

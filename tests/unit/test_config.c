@@ -20,13 +20,29 @@ Test(config, defaults)
 	cr_expect_eq(p.config.nr_disks, 0);
 	cr_expect_not(p.config.rng);
 	cr_expect_eq(p.config.console, CONFIG_CONSOLE_SERIAL);
+	cr_expect_eq(p.config.transport, MACHINE_TRANSPORT_MMIO);
+	cr_expect_eq(p.config.tables, MACHINE_TABLES_DEVICE_TREE);
 	cr_expect_not(p.config.restricted);
+	cr_expect_eq(p.config.via, MECHANISM_NONE);
 	cr_expect(p.config.sandbox);
 	cr_expect_null(p.config.dump_dtb);
 	cr_expect_null(p.config.report);
 	cr_expect_eq(p.config.timeout, 0);
 	cr_expect_not(p.config.verbose);
 	finish(&p);
+}
+
+/* The part of expect_all() about pools and how the guest learns of them. */
+static void expect_pools(const struct config *config)
+{
+	cr_expect(config->restricted);
+	cr_expect_eq(config->pool_size, 4ull << 20);
+	cr_expect_eq(config->policy, CONFIG_POLICY_HOPE);
+	cr_expect_eq(config->share, CONFIG_SHARE_ALL);
+	cr_expect_eq(config->via, MECHANISM_DT);
+	cr_expect_eq(config->place, POOL_IN_MEMORY);
+	cr_expect_eq(config->transport, MACHINE_TRANSPORT_MMIO);
+	cr_expect_eq(config->tables, MACHINE_TABLES_DEVICE_TREE);
 }
 
 /* Every option once, in each way to write it. */
@@ -50,10 +66,7 @@ static void expect_all(const char *words)
 	cr_expect(p.config.rng);
 	cr_expect_eq(p.config.console, CONFIG_CONSOLE_VIRTIO);
 	cr_expect_eq(config_device_count(&p.config), 4);
-	cr_expect(p.config.restricted);
-	cr_expect_eq(p.config.pool_size, 4ull << 20);
-	cr_expect_eq(p.config.policy, CONFIG_POLICY_HOPE);
-	cr_expect_eq(p.config.share, CONFIG_SHARE_ALL);
+	expect_pools(&p.config);
 	cr_expect_not(p.config.sandbox);
 	cr_expect_str_eq(p.config.dump_dtb, "dtb");
 	cr_expect_str_eq(p.config.report, "-");
@@ -64,13 +77,14 @@ static void expect_all(const char *words)
 
 Test(config, every_option_in_every_spelling)
 {
-	expect_all("--kernel k --initrd i --cmdline quiet=1 --cpus 2 --memory 1G --disk a "
-		   "--disk b,ro,serial=S1 --rng --console virtio --transport mmio "
-		   "--restricted-dma=size=4M,policy=hope,share=all --sandbox off --dump-dtb dtb "
-		   "--report - --timeout 60 --verbose");
+	expect_all(
+		"--kernel k --initrd i --cmdline quiet=1 --cpus 2 --memory 1G --disk a "
+		"--disk b,ro,serial=S1 --rng --console virtio --transport mmio "
+		"--tables dt --restricted-dma=size=4M,policy=hope,share=all --sandbox off --dump-dtb dtb "
+		"--report - --timeout 60 --verbose");
 	expect_all("--kernel=k --initrd=i --cmdline=quiet=1 --cpus=2 --memory=1024M --disk=a "
 		   "--disk=b,serial=S1,ro --rng --console=virtio --transport=mmio "
-		   "--restricted-dma=share=all,policy=hope,size=4096K --sandbox=off "
+		   "--tables=dt --restricted-dma=share=all,policy=hope,size=4096K --sandbox=off "
 		   "--dump-dtb=dtb --report=- --timeout=60 --verbose");
 	expect_all("-k k -i i --cmdline quiet=1 -c 2 -m 1048576K -d a -d b,ro,serial=S1 --rng "
 		   "--console virtio --restricted-dma=size=4M,policy=hope,share=all "
@@ -89,6 +103,8 @@ Test(config, restricted_dma_defaults_and_keywords)
 	cr_expect_eq(p.config.pool_size, CONFIG_DEFAULT_POOL);
 	cr_expect_eq(p.config.policy, CONFIG_POLICY_REQUIRE);
 	cr_expect_eq(p.config.share, CONFIG_SHARE_DEVICE);
+	cr_expect_eq(p.config.via, MECHANISM_DT);
+	cr_expect_eq(p.config.place, POOL_IN_MEMORY);
 	finish(&p);
 	expect_run(&p, "-k k --restricted-dma=policy=require,share=device --console serial "
 		       "--sandbox full");
@@ -207,6 +223,9 @@ static void expect_same(const struct config *a, const struct config *b, const ch
 	cr_expect_eq(a->pool_size, b->pool_size, "%s", words);
 	cr_expect_eq(a->policy, b->policy, "%s", words);
 	cr_expect_eq(a->share, b->share, "%s", words);
+	cr_expect_eq(a->via, b->via, "%s", words);
+	cr_expect_eq(a->place, b->place, "%s", words);
+	cr_expect_eq(a->transport, b->transport, "%s", words);
 	cr_expect_eq(a->sandbox, b->sandbox, "%s", words);
 }
 
@@ -219,10 +238,13 @@ Test(config, help_tells_the_defaults)
 		{ "vCPUs, 1 to 64 (default 1)\n", "-k k --cpus 1" },
 		{ "(default 512M)\n", "-k k --memory 512M" },
 		{ "serial (default) or virtio\n", "-k k --console serial" },
-		{ "mmio (default)\n", "-k k --transport mmio" },
+		{ "mmio (default) or pci\n", "-k k --transport mmio" },
 		{ "full (default) or off\n", "-k k --sandbox full" },
-		{ "size=16M,policy=require|hope,share=device|all\n",
-		  "-k k --restricted-dma=size=16M,policy=require,share=device" },
+		{ "size=16M,policy=require|hope,\n",
+		  "-k k --restricted-dma=size=16M,policy=require" },
+		{ "share=device|all|group=UUID,\n", "-k k --restricted-dma=share=device" },
+		{ "via=auto|dt|cap|config|dmb,place=memory|bar\n",
+		  "-k k --restricted-dma=via=auto,place=memory" },
 	};
 	struct parse help, plain, restricted, p;
 

@@ -210,7 +210,8 @@ Test(confine, a_ring_violation_is_told_and_recorded)
 	cr_expect_eq(b.report.violations[0].descriptor, UINT32_MAX);
 	bench_expect_line("minivmm: blk0: queue 1: used ring at 0x1234560, 2054 bytes: outside the "
 			  "device's DMA windows: device stopped; guest kernel lacks "
-			  "CONFIG_DMA_RESTRICTED_POOL");
+			  "CONFIG_DMA_RESTRICTED_POOL, or found the device without its device tree "
+			  "node?\n");
 }
 
 /* Where no pool was offered, there is none to be missing. */
@@ -219,7 +220,7 @@ Test(confine, the_hint_is_for_restricted_devices)
 	struct virtio_bench b;
 
 	bench_init(&b);
-	b.device.offered &= ~VIRTIO_F_ACCESS_PLATFORM;
+	b.device.mechanism = MECHANISM_NONE;
 	good_queue(&b, 1)->addr[VIRTIO_RING_USED] = 0x1234560;
 	cr_expect_not(confine_rings(&b.device));
 	bench_expect_line("windows: device stopped\n");

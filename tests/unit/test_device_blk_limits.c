@@ -41,8 +41,8 @@ static void set_up(void)
 {
 	struct device_options options;
 	struct virtqueue_layout layout;
-	const struct dma_window window = { BASE, sizeof(memory), BASE, memory,
-					   PROT_READ | PROT_WRITE };
+	const struct dma_window window = { BASE,   sizeof(memory),	   BASE,
+					   memory, PROT_READ | PROT_WRITE, 0 };
 
 	file = fresh_file(65536);
 	options = options_for(file, false);

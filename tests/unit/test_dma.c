@@ -19,8 +19,8 @@ static const struct dma_use buffer_use = { DMA_BUFFER, DMA_FROM_DEVICE, 1, 7 };
 static struct dma_space two_windows(void)
 {
 	struct dma_space space = { .report = &report };
-	const struct dma_window low = { 0x10000, 0x1000, 0x10000, memory + 0x2000, RW };
-	const struct dma_window high = { 0x11000, 0x1000, 0x11000, memory, RW };
+	const struct dma_window low = { 0x10000, 0x1000, 0x10000, memory + 0x2000, RW, 0 };
+	const struct dma_window high = { 0x11000, 0x1000, 0x11000, memory, RW, 0 };
 
 	memset(&report, 0, sizeof(report));
 	cr_assert_eq(dma_add_window(&space, &low), 0);
@@ -72,7 +72,7 @@ Test(dma, ranges_at_every_edge)
 Test(dma, window_that_ends_at_the_top_of_the_address_space)
 {
 	struct dma_space space = { .report = &report };
-	const struct dma_window top = { UINT64_MAX - 0x1000, 0x1000, 0, memory, RW };
+	const struct dma_window top = { UINT64_MAX - 0x1000, 0x1000, 0, memory, RW, 0 };
 
 	cr_assert_eq(dma_add_window(&space, &top), 0);
 	cr_expect_eq(dma_map(&space, UINT64_MAX - 1, 1, &buffer_use), memory + 0xfff);
@@ -87,17 +87,17 @@ Test(dma, windows_are_checked_when_added)
 		struct dma_window window;
 		int rc;
 	} cases[] = {
-		{ { 0x20000, 0, 0x20000, memory, RW }, -EINVAL },
-		{ { UINT64_MAX - 0xfff, 0x1000, 0x20000, memory, RW }, -EINVAL },
-		{ { 0x20000, UINT64_MAX, 0, memory, RW }, -EINVAL },
-		{ { 0x20000, 0x1000, UINT64_MAX - 0xfff, memory, RW }, -EINVAL },
-		{ { 0x10000, 0x1000, 0x20000, memory, RW }, -EEXIST },
-		{ { 0x10fff, 1, 0x20000, memory, RW }, -EEXIST },
-		{ { 0xf000, 0x1001, 0x20000, memory, RW }, -EEXIST },
-		{ { 0x8000, 0x10000, 0x20000, memory, RW }, -EEXIST },
-		{ { 0x20000, 0x1000, 0x11fff, memory, RW }, -EEXIST },
-		{ { 0xf000, 0x1000, 0x20000, memory, RW }, 0 },
-		{ { 0x12000, 0x1000, 0x20000, memory, RW }, 0 },
+		{ { 0x20000, 0, 0x20000, memory, RW, 0 }, -EINVAL },
+		{ { UINT64_MAX - 0xfff, 0x1000, 0x20000, memory, RW, 0 }, -EINVAL },
+		{ { 0x20000, UINT64_MAX, 0, memory, RW, 0 }, -EINVAL },
+		{ { 0x20000, 0x1000, UINT64_MAX - 0xfff, memory, RW, 0 }, -EINVAL },
+		{ { 0x10000, 0x1000, 0x20000, memory, RW, 0 }, -EEXIST },
+		{ { 0x10fff, 1, 0x20000, memory, RW, 0 }, -EEXIST },
+		{ { 0xf000, 0x1001, 0x20000, memory, RW, 0 }, -EEXIST },
+		{ { 0x8000, 0x10000, 0x20000, memory, RW, 0 }, -EEXIST },
+		{ { 0x20000, 0x1000, 0x11fff, memory, RW, 0 }, -EEXIST },
+		{ { 0xf000, 0x1000, 0x20000, memory, RW, 0 }, 0 },
+		{ { 0x12000, 0x1000, 0x20000, memory, RW, 0 }, 0 },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -111,7 +111,7 @@ Test(dma, windows_are_checked_when_added)
 Test(dma, no_more_windows_than_there_is_room_for)
 {
 	struct dma_space space = { .report = &report };
-	struct dma_window window = { 0, 0x1000, 0, memory, RW };
+	struct dma_window window = { 0, 0x1000, 0, memory, RW, 0 };
 
 	for (unsigned int i = 0; i < DMA_MAX_WINDOWS; i++) {
 		cr_assert_eq(dma_add_window(&space, &window), 0);
@@ -124,7 +124,7 @@ Test(dma, no_more_windows_than_there_is_room_for)
 Test(dma, permission_is_part_of_the_lookup)
 {
 	struct dma_space space = { .report = &report };
-	const struct dma_window read_only = { 0x1000, 0x1000, 0x1000, memory, PROT_READ };
+	const struct dma_window read_only = { 0x1000, 0x1000, 0x1000, memory, PROT_READ, 0 };
 	static const struct {
 		enum dma_direction direction;
 		bool allowed;
@@ -187,7 +187,7 @@ Test(dma, high_water_is_the_highest_end_in_a_window)
 Test(dma, front_end_addresses_are_another_space)
 {
 	struct dma_space space = { .report = &report };
-	const struct dma_window window = { 0x1000, 0x1000, 0x7f0000000000, memory, RW };
+	const struct dma_window window = { 0x1000, 0x1000, 0x7f0000000000, memory, RW, 0 };
 	uint64_t addr = 0;
 
 	cr_assert_eq(dma_add_window(&space, &window), 0);
@@ -204,9 +204,9 @@ Test(dma, smallest_window)
 {
 	struct dma_space space = { .report = &report };
 	const struct dma_window windows[] = {
-		{ 0x10000, 0x3000, 0x10000, memory, RW },
-		{ 0x20000, 0x1000, 0x20000, memory, RW },
-		{ 0x30000, 0x2000, 0x30000, memory, RW },
+		{ 0x10000, 0x3000, 0x10000, memory, RW, 0 },
+		{ 0x20000, 0x1000, 0x20000, memory, RW, 0 },
+		{ 0x30000, 0x2000, 0x30000, memory, RW, 0 },
 	};
 
 	cr_expect_eq(dma_smallest_window(&space), 0);

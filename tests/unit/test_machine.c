@@ -2,51 +2,12 @@
 /* Where arch_plan_machine() places RAM, pools and devices of an x86-64 guest. */
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <stdbool.h>
-#include <string.h>
 
 #include "boot/x86_64/layout.h"
+#include "tests/unit/machine_expect.h"
 #include "vmm/arch/arch.h"
 
 #define KIB(n) ((uint64_t)(n) << 10)
-#define MIB(n) ((uint64_t)(n) << 20)
-#define GIB(n) ((uint64_t)(n) << 30)
-
-static bool overlap(struct machine_range a, struct machine_range b)
-{
-	return a.base < b.base + b.size && b.base < a.base + a.size;
-}
-
-/* Everything in the machine that has an address. */
-static size_t all_ranges(const struct machine *machine, struct machine_range *ranges)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < machine->nr_ram; i++)
-		ranges[n++] = machine->ram[i];
-	for (size_t i = 0; i < machine->nr_pools; i++)
-		ranges[n++] = machine->pools[i];
-	for (size_t i = 0; i < machine->nr_virtio; i++)
-		ranges[n++] = machine->virtio[i].window;
-	ranges[n++] = (struct machine_range){ LAYOUT_SYSCON, LAYOUT_SYSCON_SIZE };
-	ranges[n++] = (struct machine_range){ LAYOUT_PVPANIC, LAYOUT_PVPANIC_SIZE };
-	ranges[n++] = (struct machine_range){ LAYOUT_IOAPIC, 0x1000 };
-	ranges[n++] = (struct machine_range){ LAYOUT_LAPIC, 0x1000 };
-	return n;
-}
-
-static void expect_nothing_overlaps(const struct machine *machine)
-{
-	struct machine_range
-		ranges[MACHINE_MAX_RAM_RANGES + MACHINE_MAX_POOLS + MACHINE_MAX_DEVICES + 4];
-	const size_t n = all_ranges(machine, ranges);
-
-	for (size_t i = 0; i < n; i++)
-		for (size_t j = 0; j < i; j++)
-			cr_expect_not(overlap(ranges[i], ranges[j]), "0x%llx and 0x%llx",
-				      (unsigned long long)ranges[i].base,
-				      (unsigned long long)ranges[j].base);
-}
 
 /*
  * Pools come directly above low RAM, aligned, ascending; above them the tail of low RAM, all below
@@ -74,6 +35,8 @@ static void expect_pools_in_low_ram(const struct machine *machine, uint64_t pool
 	cr_expect_leq(end, LAYOUT_LOW_RAM_END);
 }
 
+#define LOW LAYOUT_LOW_RAM_END
+
 /* @low: RAM below 4 GiB that is expected, with the tail; the rest is above. */
 static const struct {
 	uint64_t memory;
@@ -86,16 +49,16 @@ static const struct {
 	{ MIB(512), 16, MIB(64), MIB(512) },
 	{ MIB(512) + KIB(4), 2, MIB(2), MIB(512) + KIB(4) }, /* RAM that ends unaligned */
 	{ MIB(512), 3, MIB(2) + KIB(256), MIB(512) },	     /* pools that end unaligned */
-	{ GIB(3) - KIB(4), 0, 0, GIB(3) - KIB(4) },
-	{ GIB(3), 0, 0, GIB(3) },
-	{ GIB(3) + KIB(4), 0, 0, GIB(3) },
-	{ GIB(3) - MIB(16), 1, MIB(16), GIB(3) - MIB(16) },
-	{ GIB(3) - MIB(16) - KIB(4), 1, MIB(16), GIB(3) - MIB(16) - KIB(4) },
-	{ GIB(3) - MIB(16) + KIB(4), 1, MIB(16), GIB(3) - MIB(16) },
-	{ GIB(3), 1, MIB(16), GIB(3) - MIB(16) },
-	{ GIB(4), 2, MIB(2) + 1, GIB(3) - MIB(8) },
-	{ GIB(64), 16, MIB(64), GIB(2) },
-	{ GIB(3), 3, MIB(512), GIB(3) / 2 }, /* all that pools may take */
+	{ LOW - KIB(4), 0, 0, LOW - KIB(4) },
+	{ LOW, 0, 0, LOW },
+	{ LOW + KIB(4), 0, 0, LOW },
+	{ LOW - MIB(16), 1, MIB(16), LOW - MIB(16) },
+	{ LOW - MIB(16) - KIB(4), 1, MIB(16), LOW - MIB(16) - KIB(4) },
+	{ LOW - MIB(16) + KIB(4), 1, MIB(16), LOW - MIB(16) },
+	{ LOW, 1, MIB(16), LOW - MIB(16) },
+	{ GIB(4), 2, MIB(2) + 1, LOW - MIB(8) },
+	{ GIB(64), 16, MIB(64), LOW - GIB(1) },
+	{ GIB(3), 2, MIB(512), LOW - GIB(1) }, /* all that pools may take */
 };
 
 Test(machine, memory_and_pools)
@@ -126,14 +89,14 @@ Test(machine, memory_and_pools)
 		}
 		cr_expect_eq(machine.nr_pools, plans[i].nr_pools);
 		expect_pools_in_low_ram(&machine, plans[i].pool_size);
-		expect_nothing_overlaps(&machine);
+		machine_expect_no_overlap(&machine);
 	}
 }
 
 Test(machine, what_does_not_fit_is_refused)
 {
 	static const struct arch_needs cases[] = {
-		{ .memory = MIB(512), .nr_pools = 1, .pool_size = GIB(3) / 2 + 1 },
+		{ .memory = MIB(512), .nr_pools = 1, .pool_size = LOW / 2 + 1 },
 		{ .memory = MIB(512), .nr_pools = 3, .pool_size = MIB(512) + 1 },
 		{ .memory = MIB(512), .nr_pools = 16, .pool_size = MIB(98) },
 		{ .memory = MIB(512), .nr_pools = 1, .pool_size = GIB(3) },
@@ -148,7 +111,8 @@ Test(machine, what_does_not_fit_is_refused)
 		{ .memory = UINT64_MAX },
 		{ .memory = UINT64_MAX, .nr_pools = 1, .pool_size = MIB(16) },
 		{ .memory = LAYOUT_RAM_TAIL, .nr_pools = 1, .pool_size = MIB(16) },
-		{ .memory = UINT64_MAX - GIB(1) + 1 }, /* high RAM would end at 2^64 */
+		{ .memory = UINT64_MAX - (LAYOUT_HIGH_RAM - LOW) +
+			    1 }, /* high RAM would end at 2^64 */
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -164,7 +128,7 @@ Test(machine, a_window_and_an_interrupt_for_each_device)
 	struct machine machine;
 
 	for (int i = 0; i < MACHINE_MAX_DEVICES; i++)
-		needs.virtio_pool[i] = i % 3 == 0 ? MACHINE_NO_POOL : i;
+		needs.virtio[i].pool = i % 3 == 0 ? MACHINE_NO_POOL : i;
 	cr_assert_eq(arch_plan_machine(&machine, &needs), 0);
 	cr_assert_eq(machine.nr_virtio, MACHINE_MAX_DEVICES);
 	for (size_t i = 0; i < machine.nr_virtio; i++) {
@@ -172,7 +136,7 @@ Test(machine, a_window_and_an_interrupt_for_each_device)
 
 		cr_expect_eq(virtio->window.base, LAYOUT_VIRTIO_MMIO + i * LAYOUT_VIRTIO_STRIDE);
 		cr_expect_eq(virtio->window.size, LAYOUT_VIRTIO_SIZE);
-		cr_expect_eq(virtio->pool, needs.virtio_pool[i]);
+		cr_expect_eq(virtio->pool, needs.virtio[i].pool);
 		cr_expect_lt(virtio->irq, 24, "an input of the IO-APIC");
 		cr_expect_neq(virtio->irq, arch_uart_irq());
 		for (size_t j = 0; j < i; j++)
@@ -191,10 +155,4 @@ Test(machine, interrupts_of_the_platform_are_left_alone)
 	for (size_t i = 0; i < machine.nr_virtio; i++)
 		for (size_t j = 0; j < sizeof(taken) / sizeof(taken[0]); j++)
 			cr_expect_neq(machine.virtio[i].irq, taken[j]);
-}
-
-Test(machine, a_kernel_that_dies_ends_the_run)
-{
-	cr_expect_not_null(strstr(arch_cmdline_head(), "panic=-1"));
-	cr_expect_not_null(strstr(arch_cmdline_head(), "reboot=k"));
 }

@@ -150,7 +150,7 @@ Test(memory, restricted_ram_has_no_descriptor)
 
 	create(&memory, false);
 	for (size_t i = 0; i < memory.nr_regions; i++)
-		cr_expect_eq(memory.regions[i].fd >= 0, memory.regions[i].is_pool);
+		cr_expect_eq(memory.regions[i].fd >= 0, memory.regions[i].kind == GUEST_POOL);
 	cr_expect_eq(fd_count(), fds + machine.nr_pools);
 	cr_expect_eq(guest_memory_ram_windows(&memory, windows, MACHINE_MAX_RAM_RANGES), 0);
 	guest_memory_destroy(&memory);
@@ -174,6 +174,73 @@ Test(memory, pool_windows_are_the_pools_in_their_order)
 	cr_expect_neq(guest_memory_pool_window(&memory, 0).fd,
 		      guest_memory_pool_window(&memory, 1).fd);
 	cr_expect_eq(guest_memory_pool_window(&memory, machine.nr_pools).fd, -1);
+	guest_memory_destroy(&memory);
+}
+
+/* RAM, a pool, and two pools that are no system memory: the guest decides where it sees those. */
+static const struct machine with_bars = {
+	.ram = { { 0, RAM_SIZE } },
+	.nr_ram = 1,
+	.pools = { { RAM_SIZE, POOL_SIZE } },
+	.nr_pools = 1,
+	.device_memory = { { HIGH, POOL_SIZE }, { HIGH + POOL_SIZE, 2 * POOL_SIZE } },
+	.nr_device_memory = 2,
+};
+
+Test(memory, device_memory_is_a_kind_of_its_own)
+{
+	const unsigned int fds = fd_count();
+	struct guest_memory memory;
+
+	cr_assert_eq(guest_memory_create(&memory, &with_bars, false), 0);
+	cr_assert_eq(memory.nr_regions, 4);
+	cr_expect_eq(fd_count(), fds + 3, "a pool each");
+	for (size_t i = 0; i < with_bars.nr_device_memory; i++) {
+		const struct dma_window window = guest_memory_device_window(&memory, i);
+		const size_t at = guest_memory_find_device_memory(&memory, i);
+
+		cr_assert_eq(at, 2 + i);
+		cr_expect_eq(memory.regions[at].kind, GUEST_DEVICE_MEMORY);
+		cr_expect_eq(memory.regions[at].fd, window.fd);
+		cr_expect_eq(window.range.base, with_bars.device_memory[i].base);
+		cr_expect_eq(window.range.size, with_bars.device_memory[i].size);
+		cr_expect_eq(window.offset, 0);
+		cr_expect_eq(fcntl(window.fd, F_GET_SEALS),
+			     F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+		cr_expect_eq(pwrite(window.fd, pattern, 8, 16), 8);
+		cr_expect_arr_eq(memory.regions[at].host + 16, pattern, 8);
+	}
+	guest_memory_destroy(&memory);
+	cr_expect_eq(fd_count(), fds);
+}
+
+/* Each index counts its own kind, and there is nothing behind the last. */
+Test(memory, device_memory_and_pools_are_counted_apart)
+{
+	struct guest_memory memory;
+
+	cr_assert_eq(guest_memory_create(&memory, &with_bars, false), 0);
+	cr_expect_eq(guest_memory_pool_window(&memory, 0).range.base, RAM_SIZE);
+	cr_expect_eq(guest_memory_pool_window(&memory, 1).fd, -1);
+	cr_expect_eq(guest_memory_device_window(&memory, 2).fd, -1);
+	cr_expect_eq(guest_memory_device_window(&memory, SIZE_MAX).fd, -1);
+	guest_memory_destroy(&memory);
+	create(&memory, false);
+	cr_expect_eq(guest_memory_device_window(&memory, 0).fd, -1);
+	guest_memory_destroy(&memory);
+}
+
+/* No segment of a boot image is ever meant for a BAR. */
+Test(memory, device_memory_is_not_written)
+{
+	const int fd = file_with(pattern, sizeof(pattern));
+	struct guest_memory memory;
+
+	cr_assert_eq(guest_memory_create(&memory, &with_bars, false), 0);
+	cr_expect_eq(guest_memory_write(&memory, HIGH, pattern, 8), -EFAULT);
+	cr_expect_eq(guest_memory_read_file(&memory, HIGH, fd, 0, 8), -EFAULT);
+	cr_expect_eq(*host_of(&memory, HIGH), 0);
+	close(fd);
 	guest_memory_destroy(&memory);
 }
 
@@ -259,7 +326,7 @@ Test(memory, a_child_has_none_of_it)
 {
 	struct guest_memory memory;
 
-	create(&memory, false);
+	cr_assert_eq(guest_memory_create(&memory, &with_bars, false), 0);
 	cr_expect_eq(mapped_in_child(&memory), 0);
 	guest_memory_destroy(&memory);
 	create(&memory, true);
@@ -290,7 +357,7 @@ Test(memory, a_core_dump_has_none_of_it)
 {
 	struct guest_memory memory;
 
-	create(&memory, false);
+	cr_assert_eq(guest_memory_create(&memory, &with_bars, false), 0);
 	for (size_t i = 0; i < memory.nr_regions; i++) {
 		char flags[256];
 
@@ -313,6 +380,12 @@ Test(memory, a_failed_creation_leaves_nothing)
 		  .pools = { { RAM_SIZE, POOL_SIZE }, { HIGH, UINT64_MAX } },
 		  .nr_pools = 2 },
 		{ .ram = { { 0, 0 } }, .nr_ram = 1 },
+		{ .ram = { { 0, RAM_SIZE } },
+		  .nr_ram = 1,
+		  .pools = { { RAM_SIZE, POOL_SIZE } },
+		  .nr_pools = 1,
+		  .device_memory = { { HIGH, POOL_SIZE }, { 2 * HIGH, UINT64_MAX } },
+		  .nr_device_memory = 2 },
 	};
 	const unsigned int fds = fd_count();
 

@@ -44,6 +44,9 @@ static const struct bus *bus_of(const struct power_bench *b, enum where where)
 
 #define GOES_ON (-1)
 
+/* ACPI 6.5, 4.8.3.7: SLP_EN, and SLP_TYP as \\_S5 has it. */
+#define SLEEP_OFF (1 << 5 | MACHINE_SLEEP_TYPE_OFF << 2)
+
 Test(power, what_a_guest_writes)
 {
 	static const struct {
@@ -61,6 +64,16 @@ Test(power, what_a_guest_writes)
 		{ MEMORY, LAYOUT_SYSCON, 8, MACHINE_SYSCON_POWEROFF, GOES_ON },
 		{ MEMORY, LAYOUT_SYSCON + 4, 4, MACHINE_SYSCON_POWEROFF, GOES_ON },
 		{ MEMORY, LAYOUT_SYSCON + 1, 4, MACHINE_SYSCON_POWEROFF, GOES_ON },
+		/* ACPI sleep control: 8 bits, SLP_EN and the type of S5; then sleep status */
+		{ MEMORY, LAYOUT_SLEEP, 1, SLEEP_OFF, EXIT_STATUS_OK },
+		{ MEMORY, LAYOUT_SLEEP, 1, SLEEP_OFF | 0xc3, EXIT_STATUS_OK }, /* other bits */
+		{ MEMORY, LAYOUT_SLEEP, 1, SLEEP_OFF & ~0x20, GOES_ON },
+		{ MEMORY, LAYOUT_SLEEP, 1, 0x20 | 4 << 2, GOES_ON },
+		{ MEMORY, LAYOUT_SLEEP, 1, 0x20, GOES_ON },
+		{ MEMORY, LAYOUT_SLEEP, 2, SLEEP_OFF, GOES_ON },
+		{ MEMORY, LAYOUT_SLEEP + 1, 1, SLEEP_OFF, GOES_ON },
+		{ MEMORY, LAYOUT_SLEEP + 1, 1, 0x80, GOES_ON },
+		{ MEMORY, LAYOUT_SLEEP + 2, 1, SLEEP_OFF, GOES_ON },
 		/* pvpanic: 8 bits, bit 0 panicked, bit 1 a crash kernel follows */
 		{ MEMORY, LAYOUT_PVPANIC, 1, 1, EXIT_STATUS_PANIC },
 		{ MEMORY, LAYOUT_PVPANIC, 1, 3, EXIT_STATUS_PANIC },
@@ -120,6 +133,9 @@ Test(power, what_a_guest_reads)
 	} cases[] = {
 		{ MEMORY, LAYOUT_SYSCON, 4, 0 },
 		{ MEMORY, LAYOUT_SYSCON, 1, 0xff },
+		{ MEMORY, LAYOUT_SLEEP, 1, 0 },
+		{ MEMORY, LAYOUT_SLEEP + 1, 1, 0 }, /* nobody woke it up */
+		{ MEMORY, LAYOUT_SLEEP, 2, 0xffff },
 		{ MEMORY, LAYOUT_PVPANIC, 1, 3 }, /* the events that are understood */
 		{ MEMORY, LAYOUT_PVPANIC, 2, 0xffff },
 		{ PORT, 0xf4, 4, 0xffffffff },

@@ -134,6 +134,76 @@ Test(report, unknown_features_are_bits)
 	json_decref(json);
 }
 
+/* The names that a device of these fields has in the report, joined by spaces. */
+static void feature_names(const struct report_device *device, char *text, size_t size)
+{
+	json_t *json = device_json(device), *name;
+	json_t *offered = json_object_get(json_object_get(json, "features"), "offered");
+	size_t i, len = 0;
+
+	json_array_foreach(json_object_get(offered, "names"), i, name) len += (size_t)snprintf(
+		text + len, size - len, "%s%s", i ? " " : "", json_string_value(name));
+	json_decref(json);
+}
+
+/* Bits of a proposal, whatever virtio 1.3 or nobody calls them. */
+Test(report, proposed_features_have_names)
+{
+	static const struct {
+		uint64_t offered, proposed;
+		const char *name, *expected;
+	} cases[] = {
+		{ 1ull << 27 | 1, 1ull << 27, "F_SWIOTLB", "bit 0 VIRTIO_F_SWIOTLB" },
+		{ 1ull << 27 | 1, 0, "F_SWIOTLB", "bit 0 VIRTIO_F_ANY_LAYOUT" },
+		{ 1ull << 27 | 1ull << 44, 1ull << 44, "F_DMB",
+		  "VIRTIO_F_ANY_LAYOUT VIRTIO_F_DMB" },
+		{ 1ull << 63 | 1ull << 33, 1ull << 63, "F_DMB",
+		  "VIRTIO_F_ACCESS_PLATFORM VIRTIO_F_DMB" },
+		{ 1ull << 63, 0, NULL, "bit 63" },
+		{ 1, 1ull << 63, "F_DMB", "bit 0" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct report_device d = example.devices[REPORT_UNUSED];
+		char names[256];
+
+		d.features_offered = cases[i].offered;
+		d.proposed_feature = cases[i].proposed;
+		d.proposed_name = cases[i].name;
+		feature_names(&d, names, sizeof(names));
+		cr_expect_str_eq(names, cases[i].expected, "case %zu: %s", i, names);
+	}
+}
+
+/* The same words in the document and in the summary. */
+Test(report, where_the_pool_is_and_how_the_guest_learns_of_it)
+{
+	struct report_device d = example.devices[REPORT_CONFINED];
+	struct report report = { .restricted = true, .devices = &d, .nr_devices = 1 };
+	static const struct {
+		const char *key, *value;
+	} fields[] = {
+		{ "transport", "pci" }, { "mechanism", "cap" }, { "place", "bar" },
+		{ "policy", "hope" },	{ "sandbox", "off" },
+	};
+	char text[4096];
+	json_t *json;
+
+	d.transport = "pci";
+	d.mechanism = "cap";
+	d.place = "bar";
+	d.policy = "hope";
+	d.sandbox = "off";
+	json = device_json(&d);
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+		cr_expect_str_eq(json_string_value(json_object_get(json, fields[i].key)),
+				 fields[i].value, "%s", fields[i].key);
+	json_decref(json);
+	report_summary(&report, text, sizeof(text));
+	cr_expect_not_null(strstr(text, ": confined (pci, pool by cap in bar, sandbox off), "),
+			   "%s", text);
+}
+
 static void expect_window(json_t *violation, const char *key, int expected)
 {
 	json_t *value = json_object_get(violation, key);
@@ -251,16 +321,19 @@ Test(report, summary_is_readable)
 	cr_expect_str_eq(
 		text,
 		"exit: 0 (ok): guest powered off\n"
-		"blk1: violation (device-tree, sandbox full), window 0x20000000+16.0 MiB\n"
+		"blk1: violation (mmio, pool by dt in memory, sandbox full), window "
+		"0x20000000+16.0 MiB\n"
 		"  16420 requests (0 failed), 64.2 MiB to the device, 64.0 MiB from it; addresses: "
 		"65263 inside, 1 outside; pool used up to 2.0 MiB\n"
 		"  violations: 1, the first: 0x20fff000+0x2000 in queue 0\n"
-		"blk2: refused (device-tree, sandbox full), window 0x20000000+16.0 MiB\n"
+		"blk2: refused (mmio, pool by dt in memory, sandbox full), window "
+		"0x20000000+16.0 MiB\n"
 		"  0 requests (0 failed), 0 B to the device, 0 B from it; addresses: 0 inside, 0 "
 		"outside; pool used up to 0 B\n"
 		"  refusals: 1, the first: VIRTIO_F_ACCESS_PLATFORM not accepted; guest kernel "
 		"lacks CONFIG_DMA_RESTRICTED_POOL?\n"
-		"blk0: confined (device-tree, sandbox full), window 0x20000000+16.0 MiB\n"
+		"blk0: confined (mmio, pool by dt in memory, sandbox full), window "
+		"0x20000000+16.0 MiB\n"
 		"  16420 requests (0 failed), 64.2 MiB to the device, 64.0 MiB from it; addresses: "
 		"65263 inside, 0 outside; pool used up to 2.0 MiB\n");
 }

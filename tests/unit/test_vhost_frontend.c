@@ -68,7 +68,7 @@ Test(vhost_frontend, windows_are_all_that_the_backend_sees)
 		cr_expect_eq(region->guest_phys_addr, session.windows[i].range.base);
 		cr_expect_eq(region->userspace_addr, session.windows[i].range.base);
 		cr_expect_eq(region->memory_size, session.windows[i].range.size);
-		cr_expect_eq(region->mmap_offset, 0);
+		cr_expect_eq(region->mmap_offset, session.windows[i].offset);
 		cr_expect_eq(inode(msg->fds[i]), inode(session.windows[i].fd));
 	}
 	scripted_backend_destroy(&backend);
@@ -132,6 +132,48 @@ Test(vhost_frontend, features_as_a_backend_may_see_them)
 	cr_expect_eq(find(&backend, VHOST_USER_SET_FEATURES)->payload.u64,
 		     VIRTIO_F_VERSION_1 | 1u << 9 | 1ull << VHOST_USER_F_PROTOCOL_FEATURES,
 		     "ACCESS_PLATFORM would make it wait for IOTLB messages");
+	scripted_backend_destroy(&backend);
+	session_destroy(&session);
+}
+
+/* How the guest learned of its pool is none of the back-end's business. */
+Test(vhost_frontend, features_that_the_backend_did_not_offer_are_kept_from_it)
+{
+	static const uint64_t ours[] = { 1ull << 27, 1ull << 44, 1ull << 63, ~(1ull << 32) };
+
+	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+		struct session session;
+		struct scripted_backend backend;
+		uint64_t told;
+
+		session_init(&session);
+		session.accepted = VIRTIO_F_VERSION_1 | ours[i];
+		scripted_backend_init(&backend);
+		cr_assert_eq(session_run(&session, scripted_backend_start(&backend)), 0);
+		vhost_frontend_close(&session.fe);
+		scripted_backend_join(&backend);
+		told = find(&backend, VHOST_USER_SET_FEATURES)->payload.u64;
+		cr_expect_eq(told & ~backend.features, 0, "case %zu: %#lx", i, (unsigned long)told);
+		cr_expect(told & VIRTIO_F_VERSION_1, "case %zu", i);
+		scripted_backend_destroy(&backend);
+		session_destroy(&session);
+	}
+}
+
+/* ... even of a back-end that offers everything. */
+Test(vhost_frontend, access_platform_is_never_told)
+{
+	struct session session;
+	struct scripted_backend backend;
+
+	session_init(&session);
+	scripted_backend_init(&backend);
+	backend.features = UINT64_MAX;
+	cr_assert_eq(session_run(&session, scripted_backend_start(&backend)), 0);
+	vhost_frontend_close(&session.fe);
+	scripted_backend_join(&backend);
+	cr_expect_eq(find(&backend, VHOST_USER_SET_FEATURES)->payload.u64,
+		     VIRTIO_F_VERSION_1 | 1u << 9 | 1ull << VHOST_USER_F_PROTOCOL_FEATURES);
 	scripted_backend_destroy(&backend);
 	session_destroy(&session);
 }
@@ -209,4 +251,59 @@ Test(vhost_frontend, a_foreign_backend_does_not_report)
 		cr_expect_neq(backend.messages[i].hdr.request, VHOST_USER_MINIVMM_GET_REPORT);
 	scripted_backend_destroy(&backend);
 	session_destroy(&session);
+}
+
+/* The same windows and descriptors, elsewhere. */
+Test(vhost_frontend, windows_move)
+{
+	struct session session;
+	struct scripted_backend backend;
+	const struct vhost_user_msg *msg;
+
+	session_init(&session);
+	scripted_backend_init(&backend);
+	cr_assert_eq(session_run(&session, scripted_backend_start(&backend)), 0);
+	session.windows[0].range.base = 0x5000000000;
+	cr_expect_eq(vhost_frontend_set_windows(&session.fe, session.windows, NR_WINDOWS), 0);
+	vhost_frontend_close(&session.fe);
+	scripted_backend_join(&backend);
+	cr_assert_eq(backend.nr_messages, NR_REQUESTS + 1);
+	msg = &backend.messages[NR_REQUESTS];
+	cr_assert_eq(msg->hdr.request, VHOST_USER_SET_MEM_TABLE);
+	cr_expect_eq(vhost_user_check_request(msg), 0);
+	cr_assert_eq(msg->payload.memory.nregions, NR_WINDOWS);
+	cr_expect_eq(msg->payload.memory.regions[0].guest_phys_addr, 0x5000000000);
+	cr_expect_eq(msg->payload.memory.regions[0].userspace_addr, 0x5000000000);
+	cr_expect_eq(msg->payload.memory.regions[0].memory_size, 0x200000);
+	cr_expect_eq(msg->payload.memory.regions[1].guest_phys_addr, 1);
+	cr_expect_eq(msg->payload.memory.regions[1].mmap_offset, 1);
+	for (size_t i = 0; i < NR_WINDOWS; i++)
+		cr_expect_eq(inode(msg->fds[i]), inode(session.windows[i].fd));
+	scripted_backend_destroy(&backend);
+	session_destroy(&session);
+}
+
+/* A back-end that does not move with the BAR would serve addresses that are another's by now. */
+Test(vhost_frontend, a_refused_move_is_an_error)
+{
+	static const enum fault faults[] = { FAULT_REFUSE, FAULT_CLOSE, FAULT_SHORT };
+
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+		struct session session;
+		struct scripted_backend backend;
+
+		session_init(&session);
+		scripted_backend_init(&backend);
+		cr_assert_eq(vhost_frontend_open(&session.fe, scripted_backend_start(&backend),
+						 session.deadline_ms, session.windows, NR_WINDOWS),
+			     0);
+		backend.fault_at = VHOST_USER_SET_MEM_TABLE;
+		backend.fault = faults[i];
+		cr_expect_lt(vhost_frontend_set_windows(&session.fe, session.windows, NR_WINDOWS),
+			     0, "fault %d", faults[i]);
+		vhost_frontend_close(&session.fe);
+		scripted_backend_join(&backend);
+		scripted_backend_destroy(&backend);
+		session_destroy(&session);
+	}
 }

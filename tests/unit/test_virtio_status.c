@@ -135,7 +135,6 @@ Test(virtio_status, features_agreed_or_refused)
 		{ "hope", BENCH_OFFERED, v1, platform, "VIRTIO_F_VERSION_1 (bit 32)" },
 		{ "unrestricted", v1, v1, v1, NULL },
 		{ "unrestricted", v1, v1, v1 | platform, "not offered: 0x200000000" },
-		{ "another feature", BENCH_OFFERED, v1 | BENCH_DEVICE_F, v1, "required: 0x200" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -33,8 +33,8 @@ static void start_at(uint16_t index, bool event_idx)
 
 static void set_up(void)
 {
-	const struct dma_window window = { BASE, sizeof(memory), BASE, memory,
-					   PROT_READ | PROT_WRITE };
+	const struct dma_window window = { BASE,   sizeof(memory),	   BASE,
+					   memory, PROT_READ | PROT_WRITE, 0 };
 
 	cr_assert_eq(dma_add_window(&space, &window), 0);
 	cr_assert_eq(virtqueue_init(&vq, &space, 0, SIZE), 0);

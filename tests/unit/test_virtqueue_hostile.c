@@ -298,8 +298,9 @@ Test(virtqueue_hostile, scribbling_in_the_used_ring_has_no_effect)
 
 Test(virtqueue_hostile, more_than_4_gib_in_one_chain)
 {
-	struct dma_window huge = { 0x100000000, 0x100000000, 0x100000000, memory,
-				   PROT_READ | PROT_WRITE };
+	struct dma_window huge = {
+		0x100000000, 0x100000000, 0x100000000, memory, PROT_READ | PROT_WRITE, 0
+	};
 	static const struct bad_chain chain = {
 		"sum of lengths",
 		{ { 0x100000000, 0x80000000, NEXT, 1 }, { 0x100000000, 0x80000000, WRITE, 0 } },

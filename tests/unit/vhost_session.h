@@ -28,6 +28,7 @@ struct session {
 	int deadline_ms;
 	struct vhost_frontend fe;
 	struct dma_window windows[NR_WINDOWS];
+	uint64_t accepted; /* features, as the driver did */
 	struct vhost_queue_fds fds;
 	uint8_t config[CONFIG_LEN];
 	struct device_report_wire report;
@@ -39,14 +40,15 @@ static inline void session_init(struct session *session)
 		.deadline_ms = PATIENCE_MS,
 		.fe = { .sock = -1 },
 		.windows = {
-			{ { 0x40000000, 0x200000 }, memfd_create("a", MFD_CLOEXEC) },
-			{ { 0x100000000, 0x1000 }, memfd_create("b", MFD_CLOEXEC) },
+			{ { 0x40000000, 0x200000 }, memfd_create("a", MFD_CLOEXEC), 0 },
+			{ { 1, 0xfff }, memfd_create("b", MFD_CLOEXEC), 1 },
 		},
 		.fds = {
 			.kick = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
 			.call = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
 			.err = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC),
 		},
+		.accepted = VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM | 1u << 9,
 	};
 }
 
@@ -69,8 +71,7 @@ static inline int session_run(struct session *session, int sock)
 	if (!ret)
 		ret = vhost_frontend_get_config(fe, session->config, CONFIG_LEN);
 	if (!ret)
-		ret = vhost_frontend_set_features(fe, VIRTIO_F_VERSION_1 |
-							      VIRTIO_F_ACCESS_PLATFORM | 1u << 9);
+		ret = vhost_frontend_set_features(fe, session->accepted);
 	if (!ret)
 		ret = vhost_frontend_start_queue(fe, QUEUE, &session_queue, &session->fds);
 	if (!ret)

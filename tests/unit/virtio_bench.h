@@ -73,6 +73,7 @@ static inline void bench_init(struct virtio_bench *b)
 			.id = 2,
 			.offered = BENCH_OFFERED,
 			.required = VIRTIO_F_VERSION_1 | VIRTIO_F_ACCESS_PLATFORM,
+			.mechanism = MECHANISM_DT,
 			.nr_queues = BENCH_QUEUES,
 			.queue_max = BENCH_QUEUE_MAX,
 			.config_len = BENCH_CONFIG,
@@ -90,6 +91,7 @@ static inline void bench_init(struct virtio_bench *b)
 	for (size_t i = 0; i < sizeof(b->device.config); i++)
 		b->device.config[i] = (uint8_t)(0x80 + i);
 	virtio_device_init(&b->device);
+	proposal_init(&b->device.proposal);
 }
 
 static inline void bench_accept(struct virtio_bench *b, uint64_t features)
@@ -98,11 +100,9 @@ static inline void bench_accept(struct virtio_bench *b, uint64_t features)
 	virtio_device_accept_features(&b->device, 1, (uint32_t)(features >> 32));
 }
 
-/* A well-behaved queue inside the window. */
-static inline void bench_set_up_queue(struct virtio_bench *b, uint32_t queue)
+/* A well-behaved queue at @at. */
+static inline void bench_set_up_queue_at(struct virtio_bench *b, uint32_t queue, uint64_t at)
 {
-	const uint64_t at = BENCH_WINDOW + queue * 0x10000;
-
 	virtio_device_set_queue_size(&b->device, queue, BENCH_QUEUE_MAX);
 	for (int part = 0; part < VIRTIO_RING_PARTS; part++) {
 		const uint64_t addr = at + (uint64_t)part * 0x2000;
@@ -113,6 +113,12 @@ static inline void bench_set_up_queue(struct virtio_bench *b, uint32_t queue)
 					     (uint32_t)(addr >> 32));
 	}
 	virtio_device_enable_queue(&b->device, queue);
+}
+
+/* ... and inside the window. */
+static inline void bench_set_up_queue(struct virtio_bench *b, uint32_t queue)
+{
+	bench_set_up_queue_at(b, queue, BENCH_WINDOW + queue * 0x10000);
 }
 
 /* From a reset along the way of virtio 1.3, 3.1.1, as far as @status, all features accepted. */

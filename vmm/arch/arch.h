@@ -11,6 +11,7 @@
 #include "boot/machine.h"
 #include "boot/plan.h"
 
+struct kvm_irq_routing_entry;
 struct vcpu;
 struct vm;
 struct platform;
@@ -20,9 +21,13 @@ struct arch_needs {
 	unsigned int nr_cpus;
 	uint64_t memory; /* bytes of RAM */
 	size_t nr_pools;
-	uint64_t pool_size; /* bytes each */
+	size_t nr_device_memory; /* pools in BARs */
+	uint64_t pool_size;	 /* bytes each, of both kinds */
+	enum machine_tables tables;
+	bool pools_in_device_tree;
 	size_t nr_virtio;
-	int virtio_pool[MACHINE_MAX_DEVICES]; /* pool of each device, or MACHINE_NO_POOL */
+	/* Of each: transport, pool and device_memory. */
+	struct machine_virtio virtio[MACHINE_MAX_DEVICES];
 };
 
 /* Places RAM, pools and device windows in guest physical memory. 0, or -ENOSPC when they do not
@@ -36,8 +41,16 @@ unsigned int arch_uart_irq(void);
  * Kernel parameters that this machine wants: before the user's, and behind them when the UART is the
  * console.
  */
-const char *arch_cmdline_head(void);
+const char *arch_cmdline_head(const struct machine *machine);
 const char *arch_cmdline_serial_tail(void);
+
+/*
+ * Numbers of message-signalled interrupts begin here; those of lines are below. arch_line_routes()
+ * writes the routes of all lines, at most ARCH_MAX_LINE_ROUTES, and returns how many.
+ */
+#define ARCH_FIRST_MSI	     24u
+#define ARCH_MAX_LINE_ROUTES 64u
+unsigned int arch_line_routes(struct kvm_irq_routing_entry *routes);
 
 /* Interrupt controllers and what else belongs to the VM. 0 or -errno, told on stderr. */
 int arch_vm_setup(struct vm *vm);

@@ -101,7 +101,8 @@ static int set_u64(struct vhost_frontend *fe, uint32_t request, uint64_t value)
 	return command(fe, &msg);
 }
 
-static int set_windows(struct vhost_frontend *fe, const struct dma_window *windows, size_t n)
+int vhost_frontend_set_windows(struct vhost_frontend *fe, const struct dma_window *windows,
+			       size_t n)
 {
 	uint32_t size = (uint32_t)(offsetof(struct vhost_user_memory, regions) +
 				   n * sizeof(struct vhost_user_memory_region));
@@ -115,6 +116,7 @@ static int set_windows(struct vhost_frontend *fe, const struct dma_window *windo
 			.guest_phys_addr = windows[i].range.base,
 			.memory_size = windows[i].range.size,
 			.userspace_addr = windows[i].range.base,
+			.mmap_offset = windows[i].offset,
 		};
 		msg.fds[msg.nr_fds++] = windows[i].fd;
 	}
@@ -144,7 +146,7 @@ int vhost_frontend_open(struct vhost_frontend *fe, int sock, int deadline_ms,
 	if (!ret)
 		ret = command(fe, &owner);
 	if (!ret)
-		ret = set_windows(fe, windows, nr_windows);
+		ret = vhost_frontend_set_windows(fe, windows, nr_windows);
 	return ret;
 }
 
@@ -166,10 +168,12 @@ int vhost_frontend_get_config(struct vhost_frontend *fe, void *config, size_t le
 int vhost_frontend_set_features(struct vhost_frontend *fe, uint64_t features)
 {
 	/*
-	 * A back-end that sees ACCESS_PLATFORM expects IOTLB messages. Here its addresses are those
-	 * of the windows already. PROTOCOL_FEATURES makes rings start disabled, as we rely on.
+	 * The back-end hears of its own features only: how the guest learned of the pool is between
+	 * the guest and us. Above all of no ACCESS_PLATFORM, since it would expect IOTLB messages;
+	 * here its addresses are those of the windows already. PROTOCOL_FEATURES makes rings start
+	 * disabled, as we rely on.
 	 */
-	features &= ~VIRTIO_F_ACCESS_PLATFORM;
+	features &= fe->features & ~VIRTIO_F_ACCESS_PLATFORM;
 	features |= 1ull << VHOST_USER_F_PROTOCOL_FEATURES;
 	return set_u64(fe, VHOST_USER_SET_FEATURES, features);
 }

@@ -33,10 +33,17 @@ int vhost_frontend_open(struct vhost_frontend *fe, int sock, int deadline_ms,
 			const struct dma_window *windows, size_t nr_windows);
 void vhost_frontend_close(struct vhost_frontend *fe);
 
+/*
+ * The same windows at other DMA addresses: a BAR was moved. Only while no queue is started. 0 or
+ * -errno.
+ */
+int vhost_frontend_set_windows(struct vhost_frontend *fe, const struct dma_window *windows,
+			       size_t nr_windows);
+
 /* Reads @len bytes of configuration space. 0 or -errno. */
 int vhost_frontend_get_config(struct vhost_frontend *fe, void *config, size_t len);
 
-/* Tells the driver's features, which the back-end offered all. 0 or -errno. */
+/* Tells which of its features the driver accepted. 0 or -errno. */
 int vhost_frontend_set_features(struct vhost_frontend *fe, uint64_t features);
 
 /* The eventfds of one queue; they stay the caller's. */

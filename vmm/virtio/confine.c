@@ -8,10 +8,10 @@
 #include "vmm/log.h"
 #include "vmm/virtio/device.h"
 
-/* What to look at when a guest uses memory that is not its pool. */
-#define NO_POOL_HINT                                                                               \
-	"; guest kernel lacks CONFIG_DMA_RESTRICTED_POOL, or found the device without its device " \
-	"tree node?"
+#define HINT_MAX 160 /* bytes */
+
+/* Bit that legacy drivers acknowledge wherever it is offered, VIRTIO_F_SWIOTLB or not. */
+#define LEGACY_ANY_LAYOUT 27
 
 static const char *const ring_part_names[VIRTIO_RING_PARTS] = {
 	[VIRTIO_RING_DESC] = "descriptor table",
@@ -56,6 +56,43 @@ static void refuse(struct virtio_device *device, const char *fmt, ...)
 	report->nr_refusals++;
 }
 
+static uint32_t number(const struct virtio_device *device, enum proposal_key key)
+{
+	return device->proposal.value[key];
+}
+
+static bool accepted(const struct virtio_device *device, enum proposal_key bit)
+{
+	return device->accepted & (1ull << number(device, bit));
+}
+
+/* The promise to use the pool, by the mechanism that announces it, is not made. */
+static void refuse_unpromised(struct virtio_device *device)
+{
+	switch (device->mechanism) {
+	case MECHANISM_CAP:
+	case MECHANISM_CONFIG:
+		refuse(device,
+		       "the driver did not accept VIRTIO_F_SWIOTLB (bit %u), so it does not know of "
+		       "the pool that %s names; check that the guest kernel knows this proposal",
+		       number(device, PROPOSAL_SWIOTLB_FEATURE),
+		       device->mechanism == MECHANISM_CAP ? "VIRTIO_PCI_CAP_SWIOTLB"
+							  : "the common configuration");
+		break;
+	case MECHANISM_DMB:
+		refuse(device,
+		       "the driver did not accept VIRTIO_F_DMB (bit %u) with VIRTIO_F_ACCESS_PLATFORM "
+		       "(bit 33), so its addresses are no offsets into the device memory buffer; "
+		       "check that the guest kernel knows this proposal",
+		       number(device, PROPOSAL_DMB_FEATURE));
+		break;
+	default:
+		refuse(device, "the driver did not accept VIRTIO_F_ACCESS_PLATFORM (bit 33), so "
+			       "its addresses would bypass the pool; check that the guest's driver "
+			       "uses the DMA API");
+	}
+}
+
 bool confine_features(struct virtio_device *device)
 {
 	uint64_t unknown = device->accepted & ~device->offered;
@@ -71,26 +108,62 @@ bool confine_features(struct virtio_device *device)
 			       "drivers are not served");
 		return false;
 	}
-	if (missing & VIRTIO_F_ACCESS_PLATFORM) {
-		refuse(device, "the driver did not accept VIRTIO_F_ACCESS_PLATFORM (bit 33), so "
-			       "its addresses would bypass the pool; check that the guest's driver "
-			       "uses the DMA API");
-		return false;
-	}
+	/* One half of a promise is none, whatever the policy. */
+	if (device->mechanism == MECHANISM_DMB && accepted(device, PROPOSAL_DMB_FEATURE) &&
+	    !(device->accepted & VIRTIO_F_ACCESS_PLATFORM))
+		missing |= VIRTIO_F_ACCESS_PLATFORM;
 	if (missing) {
-		refuse(device, "the driver did not accept features that are required: %#llx",
-		       (unsigned long long)missing);
+		refuse_unpromised(device);
 		return false;
 	}
 	return true;
 }
 
-static bool inside_windows(const struct report_device *report, uint64_t addr, uint64_t len)
+static bool inside_windows(const struct virtio_device *device, uint64_t addr, uint64_t len)
 {
+	const struct report_device *report = device->report;
+
+	/* Without the feature addresses are not offsets, and what looks like one is chance. */
+	if (device->mechanism == MECHANISM_DMB && !accepted(device, PROPOSAL_DMB_FEATURE))
+		return false;
 	for (size_t i = 0; i < report->nr_windows; i++)
 		if (machine_range_contains(&report->windows[i], addr, len))
 			return true;
 	return false;
+}
+
+/* What to look at when a guest uses memory that is not its pool. */
+static void write_hint(const struct virtio_device *device, char *hint, size_t size)
+{
+	uint32_t swiotlb = number(device, PROPOSAL_SWIOTLB_FEATURE);
+
+	switch (device->mechanism) {
+	case MECHANISM_DT:
+		snprintf(hint, size,
+			 "; guest kernel lacks CONFIG_DMA_RESTRICTED_POOL, or found the device "
+			 "without its device tree node?");
+		break;
+	case MECHANISM_CAP:
+	case MECHANISM_CONFIG:
+		if (accepted(device, PROPOSAL_SWIOTLB_FEATURE))
+			snprintf(hint, size,
+				 "; the driver acknowledged bit %u and does not keep to it%s",
+				 swiotlb,
+				 swiotlb == LEGACY_ANY_LAYOUT
+					 ? ": does it take it for the legacy VIRTIO_F_ANY_LAYOUT?"
+					 : "");
+		else
+			snprintf(hint, size,
+				 "; the driver did not accept VIRTIO_F_SWIOTLB (bit %u)", swiotlb);
+		break;
+	case MECHANISM_DMB:
+		if (!accepted(device, PROPOSAL_DMB_FEATURE))
+			snprintf(hint, size, "; the driver did not accept VIRTIO_F_DMB (bit %u)",
+				 number(device, PROPOSAL_DMB_FEATURE));
+		break;
+	default:
+		break;
+	}
 }
 
 /* One line: device, queue, address, length, what to check. */
@@ -98,11 +171,11 @@ static void tell_violation(struct virtio_device *device, const struct dma_violat
 			   const char *what, bool outside)
 {
 	const char *why = outside ? "outside the device's DMA windows" : "misaligned";
-	const char *hint = "";
 	struct report_device *report = device->report;
+	char hint[HINT_MAX] = "";
 
-	if (outside && (device->offered & VIRTIO_F_ACCESS_PLATFORM))
-		hint = NO_POOL_HINT;
+	if (outside)
+		write_hint(device, hint, sizeof(hint));
 	log_limited(&device->log_limit,
 		    "%s: queue %u: %s at %#llx, %llu bytes: %s: device stopped%s", device->name,
 		    violation->queue, what, (unsigned long long)violation->dma_addr,
@@ -141,7 +214,7 @@ static bool confine_ring(struct virtio_device *device, uint32_t queue, enum virt
 		tell_violation(device, &violation, ring_part_names[part], false);
 		return false;
 	}
-	if (!inside_windows(device->report, violation.dma_addr, violation.length)) {
+	if (!inside_windows(device, violation.dma_addr, violation.length)) {
 		tell_violation(device, &violation, ring_part_names[part], true);
 		return false;
 	}

@@ -9,6 +9,7 @@
 void virtio_device_init(struct virtio_device *device)
 {
 	pthread_mutex_init(&device->lock, NULL);
+	device->dma_allowed = true;
 }
 
 void virtio_device_destroy(struct virtio_device *device)
@@ -80,6 +81,30 @@ static bool agree_features(struct virtio_device *device)
 	return true;
 }
 
+static bool may_do_dma(struct virtio_device *device)
+{
+	if (!device->dma_allowed)
+		log_limited(&device->log_limit, "%s: bus mastering is off: device stopped",
+			    device->name);
+	return device->dma_allowed;
+}
+
+void virtio_device_allow_dma(struct virtio_device *device, bool allowed)
+{
+	pthread_mutex_lock(&device->lock);
+	device->dma_allowed = allowed;
+	if (device->started && !may_do_dma(device))
+		fail(device);
+	pthread_mutex_unlock(&device->lock);
+}
+
+void virtio_device_move_window(struct virtio_device *device, uint64_t base)
+{
+	pthread_mutex_lock(&device->lock);
+	device->report->windows[0].base = base;
+	pthread_mutex_unlock(&device->lock);
+}
+
 /* DRIVER_OK. The status bit is set in any case: a device that cannot start tells so by NEEDS_RESET.
  */
 static bool start(struct virtio_device *device)
@@ -88,7 +113,7 @@ static bool start(struct virtio_device *device)
 
 	device->status |= VIRTIO_STATUS_DRIVER_OK;
 	device->report->driven = true;
-	if (!confine_rings(device)) {
+	if (!may_do_dma(device) || !confine_rings(device)) {
 		fail(device);
 		return true;
 	}
@@ -162,6 +187,18 @@ void virtio_device_accept_features(struct virtio_device *device, uint32_t select
 	pthread_mutex_unlock(&device->lock);
 }
 
+uint32_t virtio_device_accepted_features(struct virtio_device *device, uint32_t select)
+{
+	uint32_t accepted;
+
+	if (select > 1)
+		return 0;
+	pthread_mutex_lock(&device->lock);
+	accepted = (uint32_t)(device->accepted >> (32 * select));
+	pthread_mutex_unlock(&device->lock);
+	return accepted;
+}
+
 /* Locks the device and returns the queue if the driver may change it now, else NULL, unlocked. */
 static struct virtio_queue *lock_configurable(struct virtio_device *device, uint32_t queue)
 {
@@ -177,6 +214,18 @@ static struct virtio_queue *lock_configurable(struct virtio_device *device, uint
 uint16_t virtio_device_queue_max(struct virtio_device *device, uint32_t queue)
 {
 	return queue < device->nr_queues ? device->queue_max : 0;
+}
+
+uint16_t virtio_device_queue_size(struct virtio_device *device, uint32_t queue)
+{
+	uint16_t size;
+
+	if (queue >= device->nr_queues)
+		return 0;
+	pthread_mutex_lock(&device->lock);
+	size = device->queues[queue].size;
+	pthread_mutex_unlock(&device->lock);
+	return size > 0 ? size : device->queue_max;
 }
 
 void virtio_device_set_queue_size(struct virtio_device *device, uint32_t queue, uint32_t size)
@@ -202,6 +251,19 @@ void virtio_device_set_queue_addr(struct virtio_device *device, uint32_t queue,
 	vq->addr[part] &= ~(0xffffffffull << shift);
 	vq->addr[part] |= (uint64_t)value << shift;
 	pthread_mutex_unlock(&device->lock);
+}
+
+uint32_t virtio_device_queue_addr(struct virtio_device *device, uint32_t queue,
+				  enum virtio_ring_part part, bool high)
+{
+	uint64_t addr;
+
+	if (queue >= device->nr_queues)
+		return 0;
+	pthread_mutex_lock(&device->lock);
+	addr = device->queues[queue].addr[part];
+	pthread_mutex_unlock(&device->lock);
+	return (uint32_t)(high ? addr >> 32 : addr);
 }
 
 void virtio_device_enable_queue(struct virtio_device *device, uint32_t queue)

@@ -20,6 +20,7 @@
 #include "devices/registry.h"
 #include "vmm/log.h"
 #include "vmm/report.h"
+#include "vmm/virtio/mechanism.h"
 
 /* Device status (virtio 1.3, 2.1). */
 #define VIRTIO_STATUS_ACKNOWLEDGE 0x01u
@@ -62,10 +63,13 @@ struct virtio_device {
 	const char *name; /* "blk0" */
 	uint32_t id;	  /* virtio device id */
 	uint64_t offered;
-	uint64_t required; /* FEATURES_OK is refused without all of these */
+	uint64_t required;	  /* FEATURES_OK is refused without all of these */
+	enum mechanism mechanism; /* how the driver learns of its pool; NONE: not restricted */
+	struct proposal proposal;
 	uint64_t accepted; /* as the driver writes them; frozen by FEATURES_OK */
 	uint8_t status;
 	bool started;	     /* the back-end runs */
+	bool dma_allowed;    /* by the transport; true where it has no such switch */
 	bool config_changed; /* interrupt cause not yet acknowledged */
 	uint32_t config_generation;
 	unsigned int nr_queues;
@@ -80,8 +84,8 @@ struct virtio_device {
 };
 
 /*
- * Makes the lock. The caller fills in name, id, offered, required, nr_queues, queue_max, config,
- * report and backend before the first vCPU runs.
+ * Makes the lock and allows DMA. The caller fills in name, id, offered, required, mechanism,
+ * proposal, nr_queues, queue_max, config, report and backend before the first vCPU runs.
  */
 void virtio_device_init(struct virtio_device *device);
 void virtio_device_destroy(struct virtio_device *device);
@@ -99,13 +103,18 @@ uint32_t virtio_device_features(struct virtio_device *device, uint32_t select);
 
 /* The driver's choice; ignored for @select > 1 and after FEATURES_OK. */
 void virtio_device_accept_features(struct virtio_device *device, uint32_t select, uint32_t value);
+uint32_t virtio_device_accepted_features(struct virtio_device *device, uint32_t select);
 
 /* Queue registers; a queue that does not exist reads 0 and ignores writes, as does one that is
  * enabled or whose device is running. */
 uint16_t virtio_device_queue_max(struct virtio_device *device, uint32_t queue);
+/* As the driver chose; the maximum before. */
+uint16_t virtio_device_queue_size(struct virtio_device *device, uint32_t queue);
 void virtio_device_set_queue_size(struct virtio_device *device, uint32_t queue, uint32_t size);
 void virtio_device_set_queue_addr(struct virtio_device *device, uint32_t queue,
 				  enum virtio_ring_part part, bool high, uint32_t value);
+uint32_t virtio_device_queue_addr(struct virtio_device *device, uint32_t queue,
+				  enum virtio_ring_part part, bool high);
 void virtio_device_enable_queue(struct virtio_device *device, uint32_t queue);
 /* Only before DRIVER_OK: a queue in use ends with a reset of the device. */
 void virtio_device_disable_queue(struct virtio_device *device, uint32_t queue);
@@ -125,6 +134,15 @@ void virtio_device_ack_config(struct virtio_device *device);
  * caller has said why. Nothing happens to a device that is not running.
  */
 void virtio_device_fail(struct virtio_device *device);
+
+/*
+ * Whether the device may access memory at all (PCI: bus mastering). A device that runs while the
+ * permission is withdrawn, or is started without, stops and needs a reset.
+ */
+void virtio_device_allow_dma(struct virtio_device *device, bool allowed);
+
+/* The DMA window of the device was moved to @base. Holds from the next DRIVER_OK on. */
+void virtio_device_move_window(struct virtio_device *device, uint64_t base);
 
 /* The run is over: the back-end stops, as in a reset, but the driver had no part in it. */
 void virtio_device_stop(struct virtio_device *device);

@@ -10,8 +10,7 @@
 #define PORT_DEBUG_EXIT 0xf4 /* QEMU's isa-debug-exit, but the code is taken as it is */
 #define PORT_I8042	0x60 /* data 0x60, command and status 0x64 */
 #define I8042_SIZE	5
-#define I8042_COMMAND	4
-#define I8042_RESET_CPU 0xfe
+#define I8042_COMMAND	(LAYOUT_RESET_PORT - PORT_I8042)
 
 /*
  * "Output buffer full" for ever: Linux's driver drains it in vain and finds no controller, and its
@@ -38,7 +37,7 @@ static enum bus_result i8042_access(void *opaque, struct bus_access *access)
 		return BUS_UNHANDLED;
 	if (!access->is_write)
 		access->value = access->offset == I8042_COMMAND ? I8042_STATUS : 0;
-	else if (access->offset == I8042_COMMAND && access->value == I8042_RESET_CPU)
+	else if (access->offset == I8042_COMMAND && access->value == LAYOUT_RESET_VALUE)
 		ending_set(opaque, EXIT_STATUS_REBOOT, "guest asked for a reset");
 	return BUS_HANDLED;
 }
@@ -53,11 +52,16 @@ int arch_platform_setup(struct platform *platform)
 	const struct bus_region windows[] = {
 		{ LAYOUT_SYSCON, LAYOUT_SYSCON_SIZE, "syscon", power_syscon_access,
 		  platform->ending },
+		{ LAYOUT_SLEEP, LAYOUT_SLEEP_SIZE, "sleep", power_sleep_access, platform->ending },
 		{ LAYOUT_PVPANIC, LAYOUT_PVPANIC_SIZE, "pvpanic", power_pvpanic_access,
 		  platform->ending },
 	};
+	const struct bus_region pci = { LAYOUT_PCI_PORT, LAYOUT_PCI_PORTS, "pci",
+					pci_host_ports_access, &platform->pci };
 	int ret = 0;
 
+	if (platform->pci.places.present)
+		ret = bus_add(&platform->pio, &pci);
 	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]) && !ret; i++)
 		ret = bus_add(&platform->pio, &ports[i]);
 	for (size_t i = 0; i < sizeof(windows) / sizeof(windows[0]) && !ret; i++)

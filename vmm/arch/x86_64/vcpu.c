@@ -34,6 +34,37 @@
 #define SEGMENT_DATA 0x3 /* read, write, accessed */
 #define SEGMENT_TSS  0xb /* busy 32-bit TSS */
 
+#define IOAPIC_PINS  24u
+#define PIC_PINS     8u
+#define LEGACY_LINES 16u /* that both the 8259s and the IO-APIC have */
+
+_Static_assert(IOAPIC_PINS == ARCH_FIRST_MSI, "lines below, messages above");
+
+unsigned int arch_line_routes(struct kvm_irq_routing_entry *routes)
+{
+	unsigned int n = 0;
+
+	for (unsigned int line = 0; line < IOAPIC_PINS; line++) {
+		routes[n++] = (struct kvm_irq_routing_entry){
+			.gsi = line,
+			.type = KVM_IRQ_ROUTING_IRQCHIP,
+			.u.irqchip = { .irqchip = KVM_IRQCHIP_IOAPIC, .pin = line },
+		};
+		if (line >= LEGACY_LINES)
+			continue;
+		routes[n++] = (struct kvm_irq_routing_entry){
+			.gsi = line,
+			.type = KVM_IRQ_ROUTING_IRQCHIP,
+			.u.irqchip = {
+				.irqchip = line < PIC_PINS ? KVM_IRQCHIP_PIC_MASTER :
+							     KVM_IRQCHIP_PIC_SLAVE,
+				.pin = line % PIC_PINS,
+			},
+		};
+	}
+	return n;
+}
+
 int arch_vm_setup(struct vm *vm)
 {
 	struct kvm_pit_config pit = { .flags = KVM_PIT_SPEAKER_DUMMY };

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
+/* What a device process lets us know while the guest runs: log lines, errors, its death. */
+#include "vmm/devices.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vmm/log.h"
+#include "vmm/virtio/confine.h"
+
+void device_collect_report(struct device *device)
+{
+	struct report_device *report = device->report;
+
+	report->counters_valid =
+		vhost_frontend_get_report(&device->frontend, &report->counters) == 0;
+	if (!report->counters_valid)
+		return;
+	for (; device->violations_told < report->counters.nr_violations; device->violations_told++)
+		confine_report_violation(&device->virtio,
+					 &report->counters.violations[device->violations_told]);
+}
+
+/* The device process found a ring unusable or an address outside its windows. */
+static void handle_error(void *opaque, uint32_t events)
+{
+	struct device *device = opaque;
+	uint32_t told = device->violations_told;
+	eventfd_t count;
+
+	(void)events;
+	if (eventfd_read(device->err_fd, &count) < 0)
+		return;
+	pthread_mutex_lock(&device->virtio.lock);
+	device_collect_report(device);
+	if (device->violations_told == told)
+		log_limited(&device->log_limit, "%s: the driver's ring is unusable: device stopped",
+			    device->name);
+	pthread_mutex_unlock(&device->virtio.lock);
+	virtio_device_fail(&device->virtio);
+}
+
+static void handle_death(void *opaque, uint32_t events)
+{
+	struct device *device = opaque;
+	siginfo_t info = { 0 };
+	char why[64] = "ended";
+
+	(void)events;
+	main_loop_remove(device->loop, device->worker.pidfd);
+	/* Only look: worker_end() reaps it. */
+	if (waitid(P_PIDFD, (id_t)device->worker.pidfd, &info, WEXITED | WNOWAIT | WNOHANG) == 0)
+		snprintf(why, sizeof(why), "%s %d",
+			 info.si_code == CLD_EXITED ? "exit status" : "killed by signal",
+			 info.si_status);
+	device_read_log(device, EPOLLIN);
+	pthread_mutex_lock(&device->virtio.lock);
+	device_note_failure(device, why);
+	pthread_mutex_unlock(&device->virtio.lock);
+	virtio_device_fail(&device->virtio);
+}
+
+void device_read_log(void *opaque, uint32_t events)
+{
+	struct device *device = opaque;
+	char data[DEVICE_LOG_LINE_MAX];
+	ssize_t n = read(device->worker.log, data, sizeof(data));
+
+	(void)events;
+	if (n <= 0) {
+		if (device->loop && (n == 0 || errno != EAGAIN))
+			main_loop_remove(device->loop, device->worker.log);
+		return;
+	}
+	for (ssize_t i = 0; i < n; i++) {
+		if (data[i] != '\n' && device->log_len < sizeof(device->log_line) - 1) {
+			device->log_line[device->log_len++] = data[i];
+			continue;
+		}
+		device->log_line[device->log_len] = '\0';
+		log_limited(&device->log_limit, "%s: %s", device->name, device->log_line);
+		device->log_len = 0;
+	}
+}
+
+int devices_watch(struct devices *devices, struct main_loop *loop)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < devices->count && !ret; i++) {
+		struct device *device = &devices->list[i];
+
+		device->loop = loop;
+		ret = main_loop_add(loop, device->worker.log, EPOLLIN, device_read_log, device);
+		if (!ret)
+			ret = main_loop_add(loop, device->err_fd, EPOLLIN, handle_error, device);
+		if (!ret)
+			ret = main_loop_add(loop, device->worker.pidfd, EPOLLIN, handle_death,
+					    device);
+		if (ret)
+			log_error("%s: event loop: %s", device->name, strerror(-ret));
+	}
+	return ret;
+}
