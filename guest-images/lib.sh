@@ -137,3 +137,28 @@ unpack_package() {
 		env -C "$work" apt-get -o APT::Sandbox::User=root download "$package=$version"
 	run_logged "unpacking $package" dpkg -x "$work/$package"_*.deb "$work/root"
 }
+
+# collect_modules FOLDER NAME...: puts the modules of the package in $work/root, with all that they
+# depend on, into FOLDER/modules, unpacked, and their names in loading order into modules/order.
+collect_modules() {
+	local to=$1 release kind path name module
+	shift
+	release=$(ls "$work/root/lib/modules")
+	depmod -b "$work/root" "$release"
+	mkdir -p "$to/modules"
+	for module; do
+		# /dev/null: the modprobe settings of this machine are not wanted.
+		modprobe -C /dev/null -d "$work/root" -S "$release" --show-depends "$module"
+	done >"$work/needed"
+	while read -r kind path _; do
+		# "builtin NAME" says that there is nothing to load.
+		[ "$kind" = insmod ] || continue
+		name=$(basename "$path" .xz)
+		[ ! -e "$to/modules/$name" ] || continue
+		case $path in
+		*.xz) xz -dc "$path" >"$to/modules/$name" ;;
+		*) cp "$path" "$to/modules/$name" ;;
+		esac
+		echo "$name" >>"$to/modules/order"
+	done <"$work/needed"
+}

@@ -16,27 +16,6 @@ recipe_inputs() {
 	hash_files "$images/host/init" "$images/pack-cpio"
 }
 
-# Puts the modules in $1/modules, unpacked, with the list of their names in loading order.
-collect_modules() {
-	local to=$1 release path name module
-	release=$(ls "$work/root/lib/modules")
-	depmod -b "$work/root" "$release"
-	mkdir "$to/modules"
-	for module in "${modules[@]}"; do
-		# /dev/null: the modprobe settings of this machine are not wanted.
-		modprobe -C /dev/null -d "$work/root" -S "$release" --show-depends "$module"
-	done >"$work/needed"
-	while read -r _ path _; do
-		name=$(basename "$path" .xz)
-		[ ! -e "$to/modules/$name" ] || continue
-		case $path in
-		*.xz) xz -dc "$path" >"$to/modules/$name" ;;
-		*) cp "$path" "$to/modules/$name" ;;
-		esac
-		echo "$name" >>"$to/modules/order"
-	done <"$work/needed"
-}
-
 recipe_make() {
 	local package version root=$work/initrd
 	read -r package version <inputs
@@ -45,7 +24,7 @@ recipe_make() {
 	cp /bin/busybox "$root/bin/"
 	ln -s busybox "$root/bin/sh"
 	cp "$images/host/init" "$root/init"
-	collect_modules "$root"
+	collect_modules "$root" "${modules[@]}"
 	"$images/pack-cpio" "$root" >initrd
 	cp "$work"/root/boot/vmlinuz-* vmlinuz
 }
