@@ -7,6 +7,8 @@
 # shellcheck disable=SC2034 # used by the cases
 kernel=$top/build/guest/bzImage
 vmlinux=$top/build/guest/vmlinux
+# The kernel with our patches for the proposals.
+proposals=$top/build/guest/proposals-bzImage
 initramfs=$top/build/guest/initramfs.cpio
 minivmm=${MINIVMM:-$top/build/minivmm}
 # The longest any guest may take; a hang is a failure, not an endless wait.
