@@ -91,7 +91,9 @@ case_pci_capabilities_bar() {
 
 case_pci_bars_moved_by_setpci() {
 	kernel=$proposals
-	pci_tools move --restricted-dma=via=cap
+	make_disk data 4
+	pci_tools move --restricted-dma=via=cap --disk data
+	[ "$(guest_value read)" = "$(sum_of data)" ] || fail "the guest read something else"
 	expect_confined
 }
 
