@@ -23,6 +23,32 @@ static inline uint8_t inb(uint16_t port)
 	return value;
 }
 
+static inline void outw(uint16_t port, uint16_t value)
+{
+	__asm__ volatile("outw %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline uint16_t inw(uint16_t port)
+{
+	uint16_t value;
+
+	__asm__ volatile("inw %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
+static inline void outl(uint16_t port, uint32_t value)
+{
+	__asm__ volatile("outl %0, %1" : : "a"(value), "Nd"(port));
+}
+
+static inline uint32_t inl(uint16_t port)
+{
+	uint32_t value;
+
+	__asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
+	return value;
+}
+
 static inline void mmio_write32(uint64_t addr, uint32_t value)
 {
 	*(volatile uint32_t *)addr = value;
@@ -33,14 +59,12 @@ static inline uint32_t mmio_read32(uint64_t addr)
 	return *(volatile uint32_t *)addr;
 }
 
-static inline void print(const char *text)
-{
-	for (; *text; text++) {
-		while (!(inb(0x3f8 + 5) & 0x20)) /* LSR: transmitter empty */
-			;
-		outb(0x3f8, (uint8_t)*text);
-	}
-}
+/* @size: 1, 2, 4 or 8 bytes, in one access. */
+void mmio_write(uint64_t addr, unsigned int size, uint64_t value);
+uint64_t mmio_read(uint64_t addr, unsigned int size);
+
+void print(const char *text);
+void print_hex(uint64_t value);
 
 __attribute__((noreturn)) static inline void end(uint8_t code)
 {
@@ -49,22 +73,22 @@ __attribute__((noreturn)) static inline void end(uint8_t code)
 		__asm__ volatile("hlt");
 }
 
-/* The check failed: say which and end with 1. */
-static inline void expect(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	print("payload: not true: ");
-	print(what);
-	print("\n");
-	end(1);
-}
+/* The exit code when a check fails; 1 unless the payload sets it. */
+extern uint8_t payload_failure;
+
+/* The check failed: say which and end with payload_failure. */
+void expect(bool ok, const char *what);
+/* The same, and say both values. */
+void expect_equal(uint64_t value, uint64_t wanted, const char *what);
 
 /*
  * The value of NAME=NUMBER (hexadecimal, without 0x) on the command line; 0 when it is not there.
  * @boot_params: what the boot protocol passed in rsi.
  */
 uint64_t payload_option(const uint8_t *boot_params, const char *name);
+
+/* Whether the word @name stands on the command line. */
+bool payload_has_word(const uint8_t *boot_params, const char *name);
 
 /* Entered by start.S with a stack. */
 void payload_main(const uint8_t *boot_params);

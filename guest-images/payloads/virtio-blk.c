@@ -9,7 +9,8 @@
  *	accept=N      0: VIRTIO_F_ACCESS_PLATFORM is not accepted
  *	expect=N      1: FEATURES_OK refused; 2: DEVICE_NEEDS_RESET; 3: the request succeeds
  */
-#include "payload.h"
+#include "guest-images/payloads/payload.h"
+#include "guest-images/payloads/virtio.h"
 
 #define DEVICE 0xfe000000ull
 
@@ -28,40 +29,10 @@
 #define QUEUE_DRIVER	    0x090
 #define QUEUE_DEVICE	    0x0a0
 
-#define ACKNOWLEDGE 1u
-#define DRIVER	    2u
-#define DRIVER_OK   4u
-#define FEATURES_OK 8u
-#define NEEDS_RESET 64u
-
 #define VERSION_1_HIGH	     (1u << 0) /* bit 32 */
 #define ACCESS_PLATFORM_HIGH (1u << 1) /* bit 33 */
 
-#define QUEUE_SIZE  8u
-#define SECTOR_SIZE 512u
-#define PATIENCE    200000000ull /* turns of a loop that waits for the device */
-
 enum outcome { REFUSED = 1, STOPPED = 2, DONE = 3 };
-
-struct descriptor {
-	uint64_t addr;
-	uint32_t len;
-	uint16_t flags;
-	uint16_t next;
-};
-
-#define NEXT  1u
-#define WRITE 2u
-
-struct rings {
-	struct descriptor desc[QUEUE_SIZE];
-	uint16_t avail_flags, avail_idx, avail_ring[QUEUE_SIZE], used_event;
-	_Alignas(4) uint16_t used_flags;
-	uint16_t used_idx;
-	struct {
-		uint32_t id, len;
-	} used_ring[QUEUE_SIZE];
-};
 
 struct request {
 	uint32_t type, reserved;

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 #include <string.h>
 
 /* Fields of a table entry (PCI 3.0, 6.8.2.6 to 6.8.2.9). */
@@ -137,10 +138,14 @@ unsigned int msix_add_source(struct msix *msix, int fd)
 uint16_t msix_set_vector(struct msix *msix, unsigned int index, uint16_t vector)
 {
 	struct msix_source *source;
+	eventfd_t missed;
 
 	pthread_mutex_lock(&msix->lock);
 	assert(index < msix->nr_sources);
 	source = &msix->sources[index];
+	/* What happened while it had none is not told later (virtio 1.3, 4.1.5.1.2). */
+	if (source->vector == MSIX_NO_VECTOR)
+		(void)eventfd_read(source->fd, &missed);
 	source->vector = vector < msix->nr_vectors ? vector : MSIX_NO_VECTOR;
 	update_all(msix);
 	/* Unless it was let out and is not connected all the same. */

@@ -6,7 +6,8 @@
  * An event source is an eventfd that its owner writes to, here a device process. While its vector
  * may be delivered the eventfd is connected to KVM, which raises the interrupt with none of our
  * code. While it is masked nobody reads the eventfd: its count is the pending bit, and KVM looks at
- * it when it is connected again. So no interrupt is lost and none needs a place to be kept.
+ * it when it is connected again. So no interrupt is lost and none needs a place to be kept. What a
+ * source counts while it has no vector at all is forgotten.
  *
  * A route or a connection that cannot be made is tried again at the next change of the table, of
  * the control bits or of a source's vector; until then the source's events are pending.
@@ -67,7 +68,10 @@ void msix_init(struct msix *msix, unsigned int nr_vectors, const struct msix_ops
 /* Disconnects everything. */
 void msix_destroy(struct msix *msix);
 
-/* Adds a source without a vector; returns its index. Before the first vCPU runs. */
+/*
+ * Adds a source without a vector, a non-blocking eventfd; returns its index. Before the first vCPU
+ * runs.
+ */
 unsigned int msix_add_source(struct msix *msix, int fd);
 
 /*
