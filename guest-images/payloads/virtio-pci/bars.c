@@ -8,8 +8,8 @@
  * KVM has room for 1000 ioeventfds. Each round places the registers more often than ten times, and
  * each toggle does once.
  */
-#define ROUNDS	128u
-#define TOGGLES 10000u
+#define ROUNDS	100u
+#define TOGGLES 3000u
 
 #define IOAPIC	      0xfec00000u
 #define LAPIC	      0xfee00000u

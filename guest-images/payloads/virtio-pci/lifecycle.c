@@ -4,7 +4,7 @@
 #include "guest-images/payloads/virtio-pci/pci.h"
 #include "guest-images/payloads/virtio-pci/scenario.h"
 
-#define RESETS	     1000u
+#define RESETS	     300u
 #define BUS_MASTERS  50u
 #define WRITE_SECTOR 9u
 #define WRITE_ADD    1000000u /* the written lines' numbers are that much larger */

@@ -13,11 +13,11 @@ mechanism() {
 	via=dt*) ;;
 	*) kernel=$proposals ;;
 	esac
-	make_disk disk 8
-	make_disk scratch 8
+	make_disk disk 4
+	make_disk scratch 4
 	read_sum=$(sum_of disk)
 	boot --kernel "$kernel" --initrd "$initramfs" --cmdline "quiet test=mechanism how=$how" \
-		--cpus "$cpus" --memory 160M --transport "$transport" --restricted-dma="$list" \
+		--cpus "$cpus" --memory 96M --transport "$transport" --restricted-dma="$list" \
 		--disk disk --disk scratch --rng --console virtio
 	expect_status "$ends"
 	[ "$(guest_value filled)" = yes ] || fail "the guest's memory was not full"

@@ -157,7 +157,7 @@ case_pci_payload_bus_master() {
 case_pci_payload_reset() {
 	drive via=cap reset
 	expect_first_confined
-	expect_report '.devices[0].resets == 1000'
+	expect_report '.devices[0].resets == 300'
 	expect_disk unchanged
 }
 

@@ -46,20 +46,14 @@ case_verdict_unpatched() {
 }
 
 # No device tree: these kernels accept ACCESS_PLATFORM and use any memory.
-case_verdict_stock_6_12() {
-	local via
-	echo "  kernel       on    via               policy   verdict"
-	for via in cap cap,place=bar config dmb; do
-		verdict debian-6.12 pci "$via" require refused
-		verdict debian-6.12 pci "$via" hope violation
-	done
-}
-
-case_verdict_stock_6_1() {
+verdict_stock() {
 	local via
 	echo "  kernel       on    via               policy   verdict"
 	for via in cap dmb; do
-		verdict debian-6.1 pci "$via" require refused
-		verdict debian-6.1 pci "$via" hope violation
+		verdict "$1" pci "$via" require refused
+		verdict "$1" pci "$via" hope violation
 	done
 }
+
+case_verdict_stock_6_12() { verdict_stock debian-6.12; }
+case_verdict_stock_6_1() { verdict_stock debian-6.1; }
