@@ -64,13 +64,11 @@ void device_note_failure(struct device *device, const char *why)
 static int move_window(struct device *device)
 {
 	uint64_t base = device->report->windows[0].base;
-	int ret = 0;
 
 	if (device->windows[0].range.base == base)
 		return 0;
 	device->windows[0].range.base = base;
-	ret = vhost_frontend_set_windows(&device->frontend, device->windows, device->nr_windows);
-	return ret;
+	return vhost_frontend_set_windows(&device->frontend, device->windows, device->nr_windows);
 }
 
 static int start_queue(struct device *device, uint32_t index, const struct virtio_queue *queue)

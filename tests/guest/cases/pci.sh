@@ -117,3 +117,16 @@ case_pci_beside_mmio() {
 	expect_confined
 	expect_report '[.devices[].transport] == ["pci", "mmio"]'
 }
+
+# The project's kernel on ACPI tables, and told by the device tree all the same if that is asked for.
+case_pci_unrestricted() {
+	local tables
+	make_disk disk 4
+	make_disk scratch 4
+	for tables in acpi dt; do
+		run_inside disk-both "" --transport pci --tables "$tables" --disk disk --disk scratch --cpus 2
+		[ "$(guest_value vda)" = "$(sum_of disk)" ] || fail "vda: the guest read something else"
+		[ "$(guest_value vdb)" = "$(sum_of scratch)" ] || fail "vdb: the guest read something else"
+		expect_report '[.devices[].verdict == "unrestricted"] | all'
+	done
+}
