@@ -3,13 +3,15 @@
 #
 # Data through the pool, checked from both sides.
 
-# 64 MiB read and 64 MiB written while the guest's memory is full; the sums of both sides agree.
+# disk_checksums MIB ARG...: so much is read and so much written while the guest's memory is full; the
+# sums of both sides agree.
 disk_checksums() {
-	make_disk disk 64
-	make_disk scratch 64
-	local read_sum written_sum
+	local mib=$1 read_sum written_sum
+	shift
+	make_disk disk "$mib"
+	make_disk scratch "$mib"
 	read_sum=$(sum_of disk)
-	run_inside disk-checksums "" --memory 160M --disk disk --disk scratch "$@"
+	run_inside disk-checksums "mib=$mib" --memory 160M --disk disk --disk scratch "$@"
 	[ "$(guest_value read)" = "$read_sum" ] || fail "the guest read something else"
 	written_sum=$(guest_value written)
 	[ "$(sum_of scratch)" = "$written_sum" ] || fail "the guest wrote something else"
@@ -18,7 +20,7 @@ disk_checksums() {
 }
 
 case_disk_checksums() {
-	disk_checksums --restricted-dma
+	disk_checksums 64 --restricted-dma
 	expect_confined
 	expect_report '[.devices[].counters.addresses.indirect_table.inside > 0] | any'
 	expect_report '.devices[0].counters.bytes_from_device >= 67108864'
@@ -26,18 +28,18 @@ case_disk_checksums() {
 }
 
 case_disk_checksums_4_cpus() {
-	disk_checksums --restricted-dma --cpus 4
+	disk_checksums 16 --restricted-dma --cpus 4
 	expect_confined
 }
 
 case_disk_checksums_shared_pool() {
-	disk_checksums --restricted-dma=share=all
+	disk_checksums 16 --restricted-dma=share=all
 	expect_confined
 	expect_report '.devices[0].windows == .devices[1].windows'
 }
 
 case_disk_checksums_unrestricted() {
-	disk_checksums
+	disk_checksums 16
 	expect_report '[.devices[].verdict == "unrestricted"] | all'
 }
 
@@ -89,7 +91,7 @@ case_rng() {
 
 # A pool of 2 MiB under four writers and readers of 1 MiB each: it fills and drains and goes on.
 case_small_pool_under_load() {
-	make_disk disk 64
+	make_disk disk 32
 	local sum
 	sum=$(sum_of disk)
 	run_inside pool-load "" --restricted-dma=size=2M --disk disk --cpus 4
