@@ -9,7 +9,21 @@
 #	qemu               QEMU microvm
 #	qemu-bounce        the same, with all DMA of the guest bounced
 #
-# followed by -vmlinux for vmlinux in place of bzImage, and by -disk for one disk.
+# followed by -vmlinux for vmlinux in place of bzImage, and by -disk for one disk. Where transports and
+# mechanisms are compared:
+#
+#	minivmm-mmio       all guest memory, on either transport
+#	minivmm-pci
+#	minivmm-mmio-dt    a pool by device tree
+#	minivmm-pci-dt
+#	minivmm-pci-cap    ... by capability; followed by -bar: in a BAR
+#	minivmm-pci-config ... by the common configuration
+#	minivmm-pci-dmb    ... by VIRTIO_F_DMB
+#
+# followed by -shared for one pool for all devices, by its size, and by -unpatched for a kernel without
+# our patches.
+#
+# The caller may set $initrd, $kernel and $disks, their number.
 
 # shellcheck disable=SC2034 # used by the sourcing script
 ram=128
@@ -23,29 +37,59 @@ qemu_base=(/bench/qemu-system-x86_64 -L /bench/qemu -accel kvm -cpu host -smp 1 
 	-global virtio-mmio.force-legacy=false)
 minivmm_base=(/bench/minivmm --memory "${ram}M")
 
-vmm() {
-	local name=$1 words=$2 initrd=${initrd:-/bench/boot.cpio} kernel=/bench/bzImage disk=
-	local dma="" swiotlb=""
-	case $name in *-disk*) disk=1 ;; esac
-	case $name in *-vmlinux*) kernel=/bench/vmlinux ;; esac
+# The value of --restricted-dma, nothing for all of memory.
+restricted_dma() {
+	local value
+	case $1 in
+	*-pool* | *-dt*) value=via=dt ;;
+	*-cap-bar*) value=via=cap,place=bar ;;
+	*-cap*) value=via=cap,place=memory ;;
+	*-config*) value=via=config ;;
+	*-dmb*) value=via=dmb ;;
+	*) return ;;
+	esac
+	case $1 in *-shared*) value+=,share=all ;; esac
+	case $1 in *-[0-9]*M) value+=,size=${1##*-} ;; esac
+	echo "$value"
+}
+
+minivmm_command() {
+	local name=$1 i dma
+	command=("${minivmm_base[@]}" --kernel "$kernel" --initrd "$initrd" --cmdline "$words")
+	case $name in *-pci*) command+=(--transport pci) ;; esac
+	dma=$(restricted_dma "$name")
+	[ -z "$dma" ] || command+=("--restricted-dma=$dma")
+	for ((i = 0; i < disks; i++)); do
+		command+=(--disk "/bench/disk$i")
+	done
+}
+
+qemu_command() {
+	local name=$1 i dma="" swiotlb=""
 	case $name in
-	minivmm*)
-		command=("${minivmm_base[@]}" --kernel "$kernel" --initrd "$initrd" --cmdline "$words")
-		case $name in *-pool*) command+=(--restricted-dma) ;; esac
-		[ -z "$disk" ] || command+=(--disk /bench/disk)
+	*-bounce*)
+		dma=,iommu_platform=on
+		swiotlb=" swiotlb=force"
 		;;
-	qemu*)
-		case $name in
-		*-bounce*)
-			dma=,iommu_platform=on
-			swiotlb=" swiotlb=force"
-			;;
-		esac
-		command=("${qemu_base[@]}" -kernel "$kernel" -initrd "$initrd"
-			-append "$qemu_cmdline $words$swiotlb")
-		[ -z "$disk" ] ||
-			command+=(-drive "file=/bench/disk,format=raw,if=none,id=disk${qemu_drive:-}"
-				-device "virtio-blk-device,drive=disk$dma")
-		;;
+	esac
+	command=("${qemu_base[@]}" -kernel "$kernel" -initrd "$initrd"
+		-append "$qemu_cmdline $words$swiotlb")
+	for ((i = 0; i < disks; i++)); do
+		command+=(-drive "file=/bench/disk$i,format=raw,if=none,id=disk$i"
+			-device "virtio-blk-device,drive=disk$i$dma")
+	done
+}
+
+vmm() {
+	local name=$1 words=$2 disks=${disks:-0}
+	local initrd=${initrd:-/bench/boot.cpio} kernel=${kernel:-/bench/bzImage}
+	case $name in *-disk*) disks=1 ;; esac
+	case $name in
+	*-vmlinux*) kernel=/bench/vmlinux ;;
+	*-unpatched*) kernel=/bench/bzImage ;;
+	esac
+	case $name in
+	minivmm*) minivmm_command "$name" ;;
+	qemu*) qemu_command "$name" ;;
 	esac
 }
