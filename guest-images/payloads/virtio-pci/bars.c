@@ -9,7 +9,7 @@
  * each toggle does once.
  */
 #define ROUNDS	100u
-#define TOGGLES 3000u
+#define TOGGLES 1500u
 
 #define IOAPIC	      0xfec00000u
 #define LAPIC	      0xfee00000u

@@ -5,7 +5,7 @@
 #include "guest-images/payloads/virtio-pci/pci.h"
 #include "guest-images/payloads/virtio-pci/scenario.h"
 
-#define REQUESTS 3000u
+#define REQUESTS 2000u
 
 #define MSIX_CONTROL  3u /* the upper byte of Message Control */
 #define MSIX_ENABLE   0x80u
