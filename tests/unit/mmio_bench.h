@@ -70,13 +70,9 @@ static inline void reg_write(struct virtio_bench *b, uint64_t offset, uint32_t v
 	write_wide(b, offset, 4, value);
 }
 
-/* Everything that a guest could change, to see that it did not. */
+/* The same with the registers of the transport. */
 struct snapshot {
-	uint64_t accepted;
-	uint8_t status;
-	bool config_changed;
-	struct virtio_queue queues[DEVICE_MAX_QUEUES];
-	uint8_t config[VHOST_USER_MAX_CONFIG];
+	struct device_snapshot device;
 	uint32_t queue_sel, device_features_sel, driver_features_sel;
 };
 
@@ -85,11 +81,7 @@ static inline struct snapshot take_snapshot(struct virtio_bench *b)
 	struct snapshot s;
 
 	memset(&s, 0, sizeof(s));
-	s.accepted = b->device.accepted;
-	s.status = b->device.status;
-	s.config_changed = b->device.config_changed;
-	memcpy(s.queues, b->device.queues, sizeof(s.queues));
-	memcpy(s.config, b->device.config, sizeof(s.config));
+	bench_snapshot(b, &s.device);
 	s.queue_sel = b->mmio.queue_sel;
 	s.device_features_sel = b->mmio.device_features_sel;
 	s.driver_features_sel = b->mmio.driver_features_sel;

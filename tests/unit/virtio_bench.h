@@ -141,6 +141,25 @@ static inline void bench_reach(struct virtio_bench *b, uint8_t status)
 	cr_assert_eq(virtio_device_status(&b->device), status);
 }
 
+/* Everything of the device that a guest could change, to see that it did not. */
+struct device_snapshot {
+	uint64_t accepted;
+	uint8_t status;
+	bool config_changed;
+	struct virtio_queue queues[DEVICE_MAX_QUEUES];
+	uint8_t config[VHOST_USER_MAX_CONFIG];
+};
+
+/* Snapshots are compared byte by byte: @s is zeroed, padding included. */
+static inline void bench_snapshot(const struct virtio_bench *b, struct device_snapshot *s)
+{
+	s->accepted = b->device.accepted;
+	s->status = b->device.status;
+	s->config_changed = b->device.config_changed;
+	memcpy(s->queues, b->device.queues, sizeof(s->queues));
+	memcpy(s->config, b->device.config, sizeof(s->config));
+}
+
 /* The next line on stderr, which the test has redirected and in which there must be one. */
 static inline void bench_expect_line(const char *expected)
 {

@@ -216,11 +216,7 @@ static inline unsigned int find_virtio_cap(struct pci_bench *b, uint8_t cfg_type
 
 /* Everything that a guest could change, to see that it did not. */
 struct pci_snapshot {
-	uint64_t accepted;
-	uint8_t status;
-	bool config_changed;
-	struct virtio_queue queues[DEVICE_MAX_QUEUES];
-	uint8_t device_config[VHOST_USER_MAX_CONFIG];
+	struct device_snapshot device;
 	uint8_t config[PCI_CONFIG_SIZE];
 	uint32_t device_feature_select, driver_feature_select;
 	uint16_t queue_select;
@@ -231,15 +227,10 @@ struct pci_snapshot {
 
 static inline struct pci_snapshot pci_take_snapshot(const struct pci_bench *b)
 {
-	const struct virtio_device *device = &b->virtio.device;
 	struct pci_snapshot s;
 
 	memset(&s, 0, sizeof(s));
-	s.accepted = device->accepted;
-	s.status = device->status;
-	s.config_changed = device->config_changed;
-	memcpy(s.queues, device->queues, sizeof(s.queues));
-	memcpy(s.device_config, device->config, sizeof(s.device_config));
+	bench_snapshot(&b->virtio, &s.device);
 	memcpy(s.config, b->pci.function.config, sizeof(s.config));
 	s.device_feature_select = b->pci.device_feature_select;
 	s.driver_feature_select = b->pci.driver_feature_select;

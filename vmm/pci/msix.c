@@ -3,8 +3,8 @@
 
 #include <assert.h>
 #include <poll.h>
-#include <sys/eventfd.h>
 #include <string.h>
+#include <sys/eventfd.h>
 
 /* Fields of a table entry (PCI 3.0, 6.8.2.6 to 6.8.2.9). */
 #define ENTRY_ADDRESS_LOW  0
