@@ -75,7 +75,7 @@ $(BUILD)/flags: FORCE
 	@echo '$(flags)' | cmp -s - $@ || echo '$(flags)' >$@
 FORCE:
 
-.PHONY: setup images run test unit clang sanitize check-arch check-headers lint guest-test bench
+.PHONY: setup images run shell test unit clang sanitize check-arch check-headers lint guest-test bench
 setup: ## install the Debian packages that everything here needs
 	tests/install-packages
 images: ## build the guest images and the emulated host
@@ -84,6 +84,10 @@ run: setup ## set everything up and boot a guest behind a restricted pool
 	+$(MAKE) all
 	guest-images/build initramfs guest-kernel
 	tests/with-kvm tests/guest/demo
+shell: setup ## set everything up and get a shell in Debian, with network and shared folder
+	+$(MAKE) all
+	guest-images/build guest-kernel rootfs
+	MINIVMM=$(abspath $(BUILD)/minivmm) tests/with-kvm --timeout 86400 guest-images/shell
 test: setup ## set everything up and pass all tests
 	tests/run-all
 unit: $(BUILD)/unit-tests all ## run the unit tests (UNIT_ARGS: their options)

@@ -20,38 +20,77 @@
 #include "devices/proto/report.h"
 #include "devices/registry.h"
 
-#define DEVICE_SERIAL_MAX 20 /* virtio 1.3, 5.2.6.1: VIRTIO_BLK_T_GET_ID */
+#define DEVICE_MAX_QUEUE_SIZE 1024 /* entries, where a device lets the user choose */
 
 struct device;
 
-/* From the command line. */
+/* What the command line gives a device. Everything stays the caller's. */
 struct device_options {
-	int backend_fd; /* -1: none; stays the caller's */
-	bool read_only;
-	const char *serial; /* at most DEVICE_SERIAL_MAX bytes, "" when not given */
+	const int *backend_fds;
+	unsigned int nr_backends;
+	/* "NAME" or "NAME=VALUE", with a NULL at the end; of each name at most one, and all of them
+	 * are in ops->settings. */
+	const char *const *settings;
+};
+
+/* The value of setting @name: "" when it has none, NULL when it is not given. */
+const char *device_setting(const struct device_options *options, const char *name);
+
+/*
+ * The decimal number that setting @name has, between @min and @max, into *@value, which stays as it
+ * is when the setting is not given. 0, or -EINVAL after a line in the log.
+ */
+int device_setting_number(const struct device_options *options, const char *name, uint64_t min,
+			  uint64_t max, uint64_t *value);
+
+/*
+ * A descriptor of the host side that the device waits for. The ids below DEVICE_MAX_BACKENDS are
+ * those of device->backends[]; further ones are the device's to give.
+ */
+struct device_source {
+	int fd; /* -1: none */
+	uint32_t id;
+	uint32_t events; /* what the loop watches it for; 0: it is not in the loop */
 };
 
 /* Functions return 0 or -errno where they can fail. Only create and destroy may allocate. */
 struct device_ops {
-	uint64_t features;   /* device-specific ones that are always offered */
-	bool needs_backend;  /* works on options.backend_fd */
-	bool writes_files;   /* may make a file longer, so RLIMIT_FSIZE stays */
-	const int *syscalls; /* besides those that all devices need; ends with -1 */
+	uint64_t features;	     /* device-specific ones that are always offered */
+	const char *const *settings; /* names, with a NULL at the end; NULL: there are none */
+	unsigned int min_backends;   /* how many descriptors it works on */
+	unsigned int max_backends;
+	unsigned int max_fds;	     /* it opens so many more at one time while it runs */
+	bool writes_files;	     /* may make a file longer, so RLIMIT_FSIZE stays */
+	const int *syscalls;	     /* besides those that all devices need; ends with -1 */
+	const unsigned long *ioctls; /* requests of ioctl(2) that it makes; ends with 0; or NULL */
 
-	/* Before the sandbox closes. May add to device->offered. */
+	/*
+	 * Before the sandbox closes. May add to device->offered, and set device->nr_queues (at most
+	 * the registry's number) and device->queue_size.
+	 */
 	int (*create)(struct device *device, const struct device_options *options);
 	/*
 	 * Fills the first of VHOST_USER_MAX_CONFIG zeroed bytes. The windows are known if the
 	 * front-end has sent them before.
 	 */
-	void (*get_config)(const struct device *device, void *config);
+	void (*get_config)(struct device *device, void *config);
+	/*
+	 * The front-end changes @len bytes of configuration space at @offset, inside
+	 * VHOST_USER_MAX_CONFIG: a terminal has a new size. -EINVAL: not these. NULL: none can be.
+	 */
+	int (*set_config)(struct device *device, uint32_t offset, const void *data, uint32_t len);
+	/* device->features is settled; no queue runs. NULL: nothing to do. */
+	void (*set_features)(struct device *device);
 	/*
 	 * Takes and completes chains of a queue. Returns true when it took all there were and
 	 * wants to be kicked for more, false when it waits for its host side instead.
 	 */
 	bool (*handle_queue)(struct device *device, unsigned int index);
-	/* options.backend_fd became ready, after device_watch_host(). */
-	void (*handle_host)(struct device *device, uint32_t events);
+	/*
+	 * Source @id became ready, after device_watch(). Spurious calls happen: several events come
+	 * at once, and an earlier one may have closed or replaced the descriptor of a later one.
+	 */
+	void (*handle_host)(struct device *device, uint32_t id, uint32_t events);
 	/* The queue stops: gives back (virtqueue_unpop) a chain that is not complete. */
 	void (*stop_queue)(struct device *device, unsigned int index);
 	void (*destroy)(struct device *device);
@@ -61,8 +100,8 @@ struct device_ops {
 struct device_kind {
 	const char *name;
 	uint16_t virtio_id;
-	unsigned int nr_queues;
-	uint16_t max_queue_size;
+	unsigned int nr_queues;	 /* at most */
+	uint16_t max_queue_size; /* unless the device is told otherwise */
 	const struct device_ops *ops;
 };
 
@@ -72,18 +111,24 @@ const struct device_kind *device_kind_find(const char *name);
 /* "blk console rng", for messages. */
 const char *device_kind_names(void);
 
+/* Calls @show for each of them. */
+void device_kind_list(void (*show)(const struct device_kind *kind));
+
 struct device {
 	const struct device_kind *kind;
 	const struct device_ops *ops; /* = kind->ops */
 	uint64_t offered;	      /* features; core adds those of the rings */
 	uint64_t features;	      /* negotiated */
+	unsigned int nr_queues;	      /* at least 1 */
+	uint16_t queue_size;	      /* the largest that a driver may choose: a power of two */
 	struct dma_space dma;
 	struct loop loop;
 	struct device_queue queues[DEVICE_MAX_QUEUES];
 	struct device_report_wire report;
-	uint32_t host_events; /* what loop watches backend_fd for */
-	int backend_fd;
-	void *state; /* the kind's own; owned by create and destroy */
+	struct device_source backends[DEVICE_MAX_BACKENDS];
+	unsigned int nr_backends;
+	int backend_channel; /* socket for what we tell the front-end unasked; owned; -1: none */
+	void *state;	     /* the kind's own; owned by create and destroy */
 };
 
 /* Returns 0 or -errno after a line in the log. device_destroy() releases what it holds. */
@@ -92,9 +137,13 @@ int device_create(struct device *device, const struct device_kind *kind,
 void device_destroy(struct device *device);
 
 /*
- * Watches backend_fd for @events (EPOLLIN, EPOLLOUT), level-triggered; 0 stops watching altogether,
- * because epoll reports a hang-up for as long as a descriptor is in its set. Returns 0 or -errno.
+ * Watches @source for @events (EPOLLIN, EPOLLOUT), level-triggered; 0 stops watching altogether,
+ * because epoll reports a hang-up for as long as a descriptor is in its set: to be done before the
+ * descriptor is closed. Returns 0 or -errno.
  */
-int device_watch_host(struct device *device, uint32_t events);
+int device_watch(struct device *device, struct device_source *source, uint32_t events);
+
+/* Configuration space has changed: the front-end reads it again, if it wants to know of such. */
+void device_config_changed(struct device *device);
 
 #endif

@@ -25,7 +25,8 @@
 struct arguments {
 	const struct device_kind *kind;
 	struct device_options device;
-	int control_fd; /* -1: none */
+	int fds[DEVICE_MAX_BACKENDS]; /* device.backend_fds */
+	int control_fd;		      /* -1: none */
 	const char *socket_path;
 	const char *file;
 	bool sandbox;
@@ -33,19 +34,27 @@ struct arguments {
 
 enum parse_result { PARSE_RUN, PARSE_DONE, PARSE_ERROR };
 
+static void print_kind(const struct device_kind *kind)
+{
+	printf("  %-8s", kind->name);
+	for (const char *const *name = kind->ops->settings; name && *name; name++)
+		printf(" [%s]", *name);
+	printf("\n");
+}
+
 static void print_help(void)
 {
-	printf("Usage: minivmm-device KIND (--control-fd N | --socket-path PATH) [OPTION]...\n"
-	       "A virtio device behind vhost-user. KIND is one of: %s\n\n"
+	printf("Usage: minivmm-device KIND [SETTING]... (--control-fd N | --socket-path PATH) "
+	       "[OPTION]...\n"
+	       "A virtio device behind vhost-user. KIND with its SETTINGs is one of:\n\n");
+	device_kind_list(print_kind);
+	printf("\n"
 	       "  --control-fd N        serve the front-end on this connected socket\n"
 	       "  --socket-path PATH    listen there, serve one front-end after the other\n"
-	       "  --backend-fd N        the disk, or the console's stream\n"
+	       "  --backend-fd N        the disk, stream, tap or socket; several where KIND takes them\n"
 	       "  --file PATH           open this instead, with --socket-path\n"
-	       "  --read-only           blk: refuse writes\n"
-	       "  --serial TEXT         blk: serial number, at most %d bytes\n"
 	       "  --sandbox=full|off    off: run without any confinement (default: full)\n"
-	       "  --help, --version\n",
-	       device_kind_names(), DEVICE_SERIAL_MAX);
+	       "  --help, --version\n");
 }
 
 static enum parse_result usage_error(const char *what, const char *which, const char *why)
@@ -73,8 +82,6 @@ enum option_value {
 	OPT_BACKEND,
 	OPT_SOCKET,
 	OPT_FILE,
-	OPT_RO,
-	OPT_SERIAL,
 	OPT_SANDBOX,
 	OPT_HELP,
 	OPT_VERSION,
@@ -85,13 +92,23 @@ static const struct option options[] = {
 	{ "backend-fd", required_argument, NULL, OPT_BACKEND },
 	{ "socket-path", required_argument, NULL, OPT_SOCKET },
 	{ "file", required_argument, NULL, OPT_FILE },
-	{ "read-only", no_argument, NULL, OPT_RO },
-	{ "serial", required_argument, NULL, OPT_SERIAL },
 	{ "sandbox", required_argument, NULL, OPT_SANDBOX },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ "version", no_argument, NULL, OPT_VERSION },
 	{ 0 },
 };
+
+static enum parse_result add_backend(struct arguments *args, const char *text)
+{
+	int fd = parse_fd(text);
+
+	if (fd < 0)
+		return usage_error("--backend-fd", text, "not an open descriptor above 2");
+	if (args->device.nr_backends == DEVICE_MAX_BACKENDS)
+		return usage_error("--backend-fd", text, "too many");
+	args->fds[args->device.nr_backends++] = fd;
+	return PARSE_RUN;
+}
 
 static enum parse_result parse_option(struct arguments *args, int option)
 {
@@ -103,24 +120,12 @@ static enum parse_result parse_option(struct arguments *args, int option)
 					   "not an open descriptor above 2");
 		return PARSE_RUN;
 	case OPT_BACKEND:
-		args->device.backend_fd = parse_fd(optarg);
-		if (args->device.backend_fd < 0)
-			return usage_error("--backend-fd", optarg,
-					   "not an open descriptor above 2");
-		return PARSE_RUN;
+		return add_backend(args, optarg);
 	case OPT_SOCKET:
 		args->socket_path = optarg;
 		return PARSE_RUN;
 	case OPT_FILE:
 		args->file = optarg;
-		return PARSE_RUN;
-	case OPT_RO:
-		args->device.read_only = true;
-		return PARSE_RUN;
-	case OPT_SERIAL:
-		args->device.serial = optarg;
-		if (strlen(optarg) > DEVICE_SERIAL_MAX)
-			return usage_error("--serial", optarg, "too long");
 		return PARSE_RUN;
 	case OPT_SANDBOX:
 		args->sandbox = strcmp(optarg, "off") != 0;
@@ -141,17 +146,47 @@ static enum parse_result parse_option(struct arguments *args, int option)
 /* What no option says by itself. */
 static enum parse_result check_arguments(const struct arguments *args)
 {
+	const struct device_ops *ops = args->kind->ops;
 	const char *kind = args->kind->name;
-	bool has_backend = args->device.backend_fd >= 0 || args->file;
+	unsigned int backends = args->device.nr_backends + (args->file ? 1 : 0);
 
 	if ((args->control_fd >= 0) == (args->socket_path != NULL))
 		return usage_error(kind, "--control-fd, --socket-path", "exactly one is needed");
-	if (args->file && (!args->socket_path || args->device.backend_fd >= 0))
+	if (args->file && (!args->socket_path || args->device.nr_backends > 0))
 		return usage_error(kind, "--file", "goes with --socket-path, without --backend-fd");
-	if (args->kind->ops->needs_backend && !has_backend)
+	if (backends < ops->min_backends)
 		return usage_error(kind, "--backend-fd", "is needed");
-	if (!args->kind->ops->needs_backend && has_backend)
-		return usage_error(kind, "--backend-fd, --file", "this device has no use for it");
+	if (backends > ops->max_backends)
+		return usage_error(kind, "--backend-fd, --file",
+				   backends > 1 ? "too many" : "this device has no use for it");
+	return PARSE_RUN;
+}
+
+static bool knows_setting(const struct device_ops *ops, const char *setting)
+{
+	size_t len = strcspn(setting, "=");
+
+	for (const char *const *name = ops->settings; name && *name; name++) {
+		if (!strncmp(*name, setting, len) && !(*name)[len])
+			return true;
+	}
+	return false;
+}
+
+static enum parse_result check_settings(const struct arguments *args)
+{
+	const char *const *settings = args->device.settings;
+
+	for (const char *const *setting = settings; *setting; setting++) {
+		size_t name = strcspn(*setting, "=");
+
+		if (!knows_setting(args->kind->ops, *setting))
+			return usage_error(args->kind->name, *setting, "no such setting");
+		for (const char *const *other = settings; other != setting; other++) {
+			if (!strncmp(*other, *setting, name) && strcspn(*other, "=") == name)
+				return usage_error(args->kind->name, *setting, "given twice");
+		}
+	}
 	return PARSE_RUN;
 }
 
@@ -164,36 +199,56 @@ static enum parse_result parse(struct arguments *args, int argc, char **argv)
 		result = parse_option(args, option);
 	if (result != PARSE_RUN)
 		return result;
-	if (argc - optind != 1)
-		return usage_error("KIND", device_kind_names(), "exactly one is needed");
+	/* getopt_long() has moved all other words to the end. */
+	if (optind == argc)
+		return usage_error("KIND", device_kind_names(), "one is needed");
 	args->kind = device_kind_find(argv[optind]);
 	if (!args->kind)
 		return usage_error("KIND", argv[optind], "unknown");
-	return check_arguments(args);
+	args->device.backend_fds = args->fds;
+	args->device.settings = (const char *const *)argv + optind + 1;
+	result = check_settings(args);
+	return result == PARSE_RUN ? check_arguments(args) : result;
 }
 
-/* Descriptors that come by message: those of the windows, later those of the queues. */
-static unsigned int later_fds(const struct device_kind *kind)
+/*
+ * Descriptors that come by message, those of the windows and later those of the queues, and those
+ * that the device opens.
+ */
+static unsigned int later_fds(const struct device *device, bool foreign)
 {
-	unsigned int queues =
-		3 * kind->nr_queues + 1; /* kick, call, err; one comes before one goes */
+	/* Kick, call and err; one comes before one goes. */
+	const unsigned int queues = 3 * device->nr_queues + 1;
+	const unsigned int windows = VHOST_USER_MAX_FDS;
+	const unsigned int channel = 1;
+	unsigned int most = queues > windows ? queues : windows;
 
-	return queues > VHOST_USER_MAX_FDS ? queues : VHOST_USER_MAX_FDS;
+	/* Windows may come while queues run. */
+	if (foreign)
+		most = queues + windows;
+	return most + channel + device->ops->max_fds;
 }
 
-static int confine_and_run(struct device *device, int sock, bool full)
+/* @foreign: the front-end is none of minivmm's, and has its own idea of when windows change. */
+static int confine_and_run(struct device *device, int sock, bool full, bool foreign)
 {
-	const int fds[] = { sock, device->loop.epoll_fd, device->backend_fd, -1 };
+	int fds[DEVICE_MAX_BACKENDS + 3] = { sock, device->loop.epoll_fd };
 	struct sandbox sandbox = {
 		.full = full,
 		.writes_files = device->ops->writes_files,
 		.syscalls = device->ops->syscalls,
+		.ioctls = device->ops->ioctls,
 		.fds = fds,
-		.later_fds = later_fds(device->kind),
+		.keeps_mapping = foreign,
+		.later_fds = later_fds(device, foreign),
 	};
 	struct backend backend = { .device = device, .sandbox = &sandbox, .sock = sock };
-	int rc = sandbox_enter(&sandbox);
+	int rc;
 
+	for (unsigned int i = 0; i < device->nr_backends; i++)
+		fds[2 + i] = device->backends[i].fd;
+	fds[2 + device->nr_backends] = -1;
+	rc = sandbox_enter(&sandbox);
 	return rc ? rc : backend_run(&backend);
 }
 
@@ -206,27 +261,27 @@ static int serve(int sock, const void *opaque)
 
 	if (rc)
 		return EXIT_FAILURE;
-	rc = confine_and_run(&device, sock, args->sandbox);
+	rc = confine_and_run(&device, sock, args->sandbox, args->socket_path != NULL);
 	device_destroy(&device);
 	return rc ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 static int open_file(struct arguments *args)
 {
-	int mode = args->device.read_only ? O_RDONLY : O_RDWR;
+	int mode = device_setting(&args->device, "ro") ? O_RDONLY : O_RDWR;
+	int fd = open(args->file, mode | O_CLOEXEC | O_NOCTTY);
 
-	args->device.backend_fd = open(args->file, mode | O_CLOEXEC | O_NOCTTY);
-	if (args->device.backend_fd < 0) {
+	if (fd < 0) {
 		device_log("%s: %s", args->file, strerror(errno));
 		return -1;
 	}
+	args->fds[args->device.nr_backends++] = fd;
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
 	struct arguments args = {
-		.device = { .backend_fd = -1, .serial = "" },
 		.control_fd = -1,
 		.sandbox = true,
 	};

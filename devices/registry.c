@@ -29,3 +29,9 @@ const char *device_kind_names(void)
 {
 	return &(DEVICE_REGISTRY(NAME))[1];
 }
+
+void device_kind_list(void (*show)(const struct device_kind *kind))
+{
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		show(&kinds[i]);
+}

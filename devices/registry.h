@@ -2,20 +2,25 @@
 /*
  * The devices that exist: one line each, known to both executables.
  *
- * X(name, virtio device id, queues, largest queue size)
+ * X(name, virtio device id, queues at most, queue size)
  *
- * minivmm-device finds `struct device_ops NAME_device_ops` in devices/NAME.c; minivmm learns how
- * many queues the transport must offer and how large they may be.
+ * minivmm-device finds `struct device_ops NAME_device_ops` in devices/NAME.c; minivmm learns what
+ * the transport offers. The size is what a driver may choose at most, unless the user says otherwise.
  */
 #ifndef DEVICES_REGISTRY_H
 #define DEVICES_REGISTRY_H
 
-#define DEVICE_REGISTRY(X)   \
-	X(blk, 2, 1, 256)    \
-	X(console, 3, 2, 64) \
-	X(rng, 4, 1, 64)
+#define DEVICE_REGISTRY(X)    \
+	X(blk, 2, 16, 256)    \
+	X(console, 3, 18, 64) \
+	X(net, 1, 17, 128)    \
+	X(rng, 4, 1, 64)      \
+	X(vsock, 19, 3, 128)
 
-/* The queue that a device with the most queues has, over the whole registry. */
-#define DEVICE_MAX_QUEUES 4
+/* The most that a device has, over the whole registry, or that we drive of a foreign back-end. */
+#define DEVICE_MAX_QUEUES 18
+
+/* Descriptors of the host side that a device process starts with, at most. */
+#define DEVICE_MAX_BACKENDS 16
 
 #endif

@@ -128,7 +128,6 @@ enum config_result config_parse(struct config *config, int argc, char **argv, FI
 	*config = (struct config){
 		.cpus = 1,
 		.memory = CONFIG_DEFAULT_MEMORY,
-		.console = CONFIG_CONSOLE_SERIAL,
 		.pool_size = CONFIG_DEFAULT_POOL,
 		.policy = CONFIG_POLICY_REQUIRE,
 		.share = CONFIG_SHARE_DEVICE,
@@ -143,14 +142,37 @@ enum config_result config_parse(struct config *config, int argc, char **argv, FI
 	return result;
 }
 
-void config_destroy(struct config *config)
+static void device_destroy(struct config_device *device)
 {
-	for (size_t i = 0; i < config->nr_disks; i++)
-		free(config->disks[i].path);
-	config->nr_disks = 0;
+	switch (device->kind) {
+	case CONFIG_DISK:
+		free(device->disk.path);
+		break;
+	case CONFIG_NET:
+		free(device->net.name);
+		for (size_t i = 0; i < device->net.nr_forwards; i++)
+			free(device->net.forwards[i]);
+		break;
+	case CONFIG_VSOCK:
+		free(device->vsock.path);
+		break;
+	case CONFIG_VHOST_USER:
+		free(device->vhost_user.path);
+		break;
+	case CONFIG_RNG:
+	case CONFIG_CONSOLE:
+		break;
+	}
 }
 
-size_t config_device_count(const struct config *config)
+void config_destroy(struct config *config)
 {
-	return config->nr_disks + config->rng + (config->console == CONFIG_CONSOLE_VIRTIO);
+	for (size_t i = 0; i < config->nr_devices; i++)
+		device_destroy(&config->devices[i]);
+	config->nr_devices = 0;
+	for (size_t i = 0; i < config->nr_ports; i++)
+		free(config->ports[i].stream.path);
+	config->nr_ports = 0;
+	free(config->console.path);
+	config->console.path = NULL;
 }

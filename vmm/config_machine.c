@@ -8,8 +8,11 @@
 
 #define NR_SHARES  (CONFIG_SHARE_GROUP + 1)
 #define VALUE_MAX  32 /* bytes of "size=262144K" and its like */
-#define PATH_SHOWN 81 /* bytes of a path in a message, with the NUL */
-#define MMIO_MAX   (PATH_SHOWN + 64)
+#define NAME_SHOWN 81 /* bytes of a path in a message, with the NUL */
+#define DEVICE_MAX (NAME_SHOWN + 32)
+#define MMIO_MAX   (DEVICE_MAX + 32)
+
+#define VIRTIO_ID_BALLOON 5 /* virtio 1.3, 5.5.1 */
 
 #define ONE_EACH "via=dmb has one region for each device"
 
@@ -34,14 +37,88 @@ static const struct pool_kind {
 	  { [CONFIG_SHARE_ALL] = ONE_EACH, [CONFIG_SHARE_GROUP] = ONE_EACH } },
 };
 
-/* A disk is on the transport of all devices unless it says otherwise. */
+/* A device is on the transport of all of them unless it says otherwise. */
 static void settle_transports(struct config_parser *parser)
 {
 	struct config *config = parser->config;
 
-	for (size_t i = 0; i < config->nr_disks; i++) {
-		if (!parser->disk_says_transport[i])
-			config->disks[i].transport = config->transport;
+	for (size_t i = 0; i < config->nr_devices; i++) {
+		if (!parser->says_transport[i])
+			config->devices[i].transport = config->transport;
+	}
+}
+
+/* Pairs of queues of a network device, 0 for other devices. */
+static unsigned int count_pairs(const struct config_device *device)
+{
+	if (device->kind == CONFIG_VHOST_USER)
+		return strcmp(device->vhost_user.kind, "net") == 0;
+	if (device->kind != CONFIG_NET)
+		return 0;
+	return device->queues > 0 ? device->queues : 1;
+}
+
+/*
+ * A packet that finds no room in the pool is lost, where a disk would wait. So there is room for
+ * all that the transmit queues can hold, 128 packets of 64 KiB each, beside half of the usual size
+ * for receiving. One pool for all has that of each network device beside the usual size.
+ */
+static void settle_pool_size(struct config_parser *parser)
+{
+	struct config *config = parser->config;
+	const bool shared = config->share != CONFIG_SHARE_DEVICE;
+	unsigned int pairs = 1;
+	uint64_t size, most = CONFIG_MAX_POOL;
+
+	if (parser->says_pool_size)
+		return;
+	for (size_t i = 0; i < config->nr_devices; i++) {
+		const unsigned int own = count_pairs(&config->devices[i]);
+
+		if (shared)
+			pairs += own;
+		else if (own > pairs)
+			pairs = own;
+	}
+	size = CONFIG_POOL_BASE + pairs * CONFIG_POOL_PER_PAIR;
+	/* Nobody asked for more than there is room for. */
+	if (!shared && config->nr_devices > 0)
+		most = CONFIG_MAX_POOLS_SIZE / config->nr_devices / CONFIG_POOL_GRANULE *
+		       CONFIG_POOL_GRANULE;
+	if (most > CONFIG_MAX_POOL)
+		most = CONFIG_MAX_POOL;
+	config->pool_size = size < most ? size : most;
+}
+
+/* Puts words for @device, as its option has it, at @text. */
+static void describe_device(const struct config *config, const struct config_device *device,
+			    char text[DEVICE_MAX])
+{
+	char name[NAME_SHOWN] = "user";
+
+	switch (device->kind) {
+	case CONFIG_DISK:
+		log_escape(name, sizeof(name), device->disk.path, strlen(device->disk.path));
+		snprintf(text, DEVICE_MAX, "--disk %s", name);
+		break;
+	case CONFIG_NET:
+		if (device->net.name)
+			log_escape(name, sizeof(name), device->net.name, strlen(device->net.name));
+		snprintf(text, DEVICE_MAX, "--net %s", name);
+		break;
+	case CONFIG_RNG:
+		snprintf(text, DEVICE_MAX, "--rng");
+		break;
+	case CONFIG_VSOCK:
+		snprintf(text, DEVICE_MAX, "--vsock");
+		break;
+	case CONFIG_VHOST_USER:
+		snprintf(text, DEVICE_MAX, "--vhost-user %s", device->vhost_user.kind);
+		break;
+	case CONFIG_CONSOLE:
+		snprintf(text, DEVICE_MAX, "%s",
+			 config->virtio_console ? "--console virtio" : "the device of the ports");
+		break;
 	}
 }
 
@@ -49,25 +126,18 @@ static void settle_transports(struct config_parser *parser)
 static bool find_mmio(const struct config_parser *parser, char text[MMIO_MAX])
 {
 	const struct config *config = parser->config;
-	char path[PATH_SHOWN];
+	char name[DEVICE_MAX];
 
-	for (size_t i = 0; i < config->nr_disks; i++) {
-		const struct config_disk *disk = &config->disks[i];
-
-		if (disk->transport == MACHINE_TRANSPORT_PCI)
+	for (size_t i = 0; i < config->nr_devices; i++) {
+		if (config->devices[i].transport == MACHINE_TRANSPORT_PCI)
 			continue;
-		log_escape(path, sizeof(path), disk->path, strlen(disk->path));
-		snprintf(text, MMIO_MAX, "--disk %s %s", path,
-			 parser->disk_says_transport[i] ? "has transport=mmio"
-							: "is on mmio, use --transport pci");
+		describe_device(config, &config->devices[i], name);
+		snprintf(text, MMIO_MAX, "%s %s", name,
+			 parser->says_transport[i] ? "has transport=mmio"
+						   : "is on mmio, use --transport pci");
 		return true;
 	}
-	if (config->transport == MACHINE_TRANSPORT_PCI ||
-	    (!config->rng && config->console != CONFIG_CONSOLE_VIRTIO))
-		return false;
-	snprintf(text, MMIO_MAX, "%s is on mmio, use --transport pci",
-		 config->rng ? "--rng" : "--console virtio");
-	return true;
+	return false;
 }
 
 static enum config_result check_mechanism_transport(struct config_parser *parser)
@@ -109,10 +179,26 @@ static enum config_result check_pool_kind(struct config_parser *parser)
 			     mechanism_name(config->via));
 }
 
+static enum config_result check_balloons(struct config_parser *parser)
+{
+	const struct config *config = parser->config;
+
+	for (size_t i = 0; i < config->nr_devices && config->restricted; i++) {
+		const struct config_device *device = &config->devices[i];
+
+		if (device->kind != CONFIG_VHOST_USER ||
+		    device->vhost_user.virtio_id != VIRTIO_ID_BALLOON)
+			continue;
+		config_blame(parser, "vhost-user");
+		return config_refuse(parser, "generic:5", CONFIG_NO_BALLOON);
+	}
+	return CONFIG_RUN;
+}
+
 static enum config_result check_pools_size(struct config_parser *parser)
 {
 	const struct config *config = parser->config;
-	const size_t devices = config_device_count(config);
+	const size_t devices = config->nr_devices;
 	char value[VALUE_MAX];
 
 	/* At most MACHINE_MAX_DEVICES * CONFIG_MAX_POOL: no overflow. */
@@ -154,8 +240,7 @@ static enum config_result check_tables(struct config_parser *parser)
 	const bool mmio = find_mmio(parser, device);
 
 	if (!config_option_given(parser, "tables")) {
-		const bool dt =
-			mmio || config_device_count(config) == 0 || config->via == MECHANISM_DT;
+		const bool dt = mmio || config->nr_devices == 0 || config->via == MECHANISM_DT;
 
 		config->tables = dt ? MACHINE_TABLES_DEVICE_TREE : MACHINE_TABLES_ACPI;
 	}
@@ -178,7 +263,10 @@ enum config_result config_check_machine(struct config_parser *parser)
 	enum config_result result;
 
 	settle_transports(parser);
+	settle_pool_size(parser);
 	result = check_mechanism_transport(parser);
+	if (result == CONFIG_RUN)
+		result = check_balloons(parser);
 	if (result == CONFIG_RUN)
 		result = check_pool_kind(parser);
 	if (result == CONFIG_RUN)

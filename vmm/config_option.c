@@ -3,6 +3,7 @@
 #include "vmm/config_option.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 
@@ -94,28 +95,10 @@ static enum config_result set_memory(struct config_parser *parser, const char *v
 	return CONFIG_RUN;
 }
 
-static enum config_result set_rng(struct config_parser *parser, const char *value)
-{
-	(void)value;
-	parser->config->rng = true;
-	return CONFIG_RUN;
-}
-
 static enum config_result set_verbose(struct config_parser *parser, const char *value)
 {
 	(void)value;
 	parser->config->verbose = true;
-	return CONFIG_RUN;
-}
-
-static enum config_result set_console(struct config_parser *parser, const char *value)
-{
-	if (strcmp(value, "serial") == 0)
-		parser->config->console = CONFIG_CONSOLE_SERIAL;
-	else if (strcmp(value, "virtio") == 0)
-		parser->config->console = CONFIG_CONSOLE_VIRTIO;
-	else
-		return config_refuse(parser, value, "expected serial or virtio");
 	return CONFIG_RUN;
 }
 
@@ -134,6 +117,45 @@ static enum config_result set_tables(struct config_parser *parser, const char *v
 		parser->config->tables = MACHINE_TABLES_ACPI;
 	else
 		return config_refuse(parser, value, "expected dt or acpi");
+	return CONFIG_RUN;
+}
+
+static enum config_result set_exit_code_from(struct config_parser *parser, const char *value)
+{
+	if (strcmp(value, "port") == 0)
+		parser->config->exit_code_from = CONFIG_EXIT_CODE_PORT;
+	else if (strcmp(value, "vsock") == 0)
+		parser->config->exit_code_from = CONFIG_EXIT_CODE_VSOCK;
+	else
+		return config_refuse(parser, value, "expected port or vsock");
+	return CONFIG_RUN;
+}
+
+/* A descriptor that is meant for this is there before anything of ours is. */
+static enum config_result set_events(struct config_parser *parser, const char *value)
+{
+	uint64_t fd;
+	int err, flags;
+
+	if (strncmp(value, "fd:", 3) != 0)
+		return set_path(parser, value, &parser->config->events);
+	err = config_parse_number(value + 3, &fd);
+	if (err)
+		return config_refuse(parser, value, "%s", config_number_problem(err));
+	flags = fd <= INT_MAX ? fcntl((int)fd, F_GETFL) : -1;
+	if (flags < 0)
+		return config_refuse(parser, value, "no such descriptor is open");
+	if ((flags & O_ACCMODE) == O_RDONLY)
+		return config_refuse(parser, value, "not open for writing");
+	parser->config->events = value;
+	return CONFIG_RUN;
+}
+
+/* config_check() knows what to say of it. */
+static enum config_result set_balloon(struct config_parser *parser, const char *value)
+{
+	(void)parser;
+	(void)value;
 	return CONFIG_RUN;
 }
 
@@ -185,8 +207,10 @@ static enum config_result show_help(struct config_parser *parser, const char *va
 	(void)value;
 	fprintf(parser->out,
 		"Usage: minivmm --kernel FILE [OPTION]...   (a SIZE takes K, M or G)\n");
-	for (size_t i = 0; i < config_nr_options; i++)
-		show_option(parser->out, &config_options[i]);
+	for (size_t i = 0; i < config_nr_options; i++) {
+		if (config_options[i].help)
+			show_option(parser->out, &config_options[i]);
+	}
 	return finish_output(parser);
 }
 
@@ -207,11 +231,27 @@ const struct config_option config_options[] = {
 	{ "tables", 0, REQUIRED, false, " KIND", "describe the hardware by dt or acpi",
 	  set_tables },
 	{ "disk", 'd', REQUIRED, true, " FILE[,LIST]",
-	  "disk, repeatable; LIST: ro,serial=S,transport=KIND", config_set_disk },
-	{ "rng", 0, FLAG, false, "", "virtio entropy source", set_rng },
-	{ "console", 0, REQUIRED, false, " KIND", "serial (default) or virtio", set_console },
-	{ "transport", 0, REQUIRED, false, " KIND", "of virtio devices: mmio (default) or pci",
-	  set_transport },
+	  "raw disk image; LIST: ro,serial=S,queues=N,\n"
+	  "queue-size=N,cache=writeback|none",
+	  config_set_disk },
+	{ "net", 0, REQUIRED, true, " KIND[,LIST]",
+	  "tap=NAME, user or socket=PATH; LIST: mac=ADDRESS,\n"
+	  "queues=N,hostfwd=tcp|udp:[ADDRESS]:PORT-:PORT",
+	  config_set_net },
+	{ "vsock", 0, REQUIRED, false, " LIST", "cid=N,path=PATH of the host's side",
+	  config_set_vsock },
+	{ "rng", 0, OPTIONAL, false, "[=LIST]", "entropy source", config_set_rng },
+	{ "vhost-user", 0, REQUIRED, true, " KIND,LIST",
+	  "blk, net, fs or generic:ID; LIST: socket=PATH,\n"
+	  "num-queues=N,queue-size=N,tag=NAME",
+	  config_set_vhost_user },
+	{ "console", 0, REQUIRED, false, " KIND", "serial (default) or virtio[,file:PATH]",
+	  config_set_console },
+	{ "port", 0, REQUIRED, true, " NAME=TO", "port; TO: file:PATH, pipe:PATH or socket:PATH",
+	  config_set_port },
+	{ "balloon", 0, OPTIONAL, false, "", NULL, set_balloon },
+	{ "transport", 0, REQUIRED, false, " KIND",
+	  "mmio (default) or pci; in a LIST: transport=KIND", set_transport },
 	{ "restricted-dma", 0, OPTIONAL, false, "[=LIST]",
 	  "devices reach pools only. LIST (defaults first):\n"
 	  "size=16M,policy=require|hope,\n"
@@ -226,6 +266,10 @@ const struct config_option config_options[] = {
 	  set_dump_dtb },
 	{ "report", 0, REQUIRED, false, " FILE", "write what happened as JSON (-: stdout)",
 	  set_report },
+	{ "events", 0, REQUIRED, false, " FILE", "write what happens, as it does (or to fd:N)",
+	  set_events },
+	{ "exit-code-from", 0, REQUIRED, false, " WHERE", "the guest's code: port or vsock",
+	  set_exit_code_from },
 	{ "timeout", 0, REQUIRED, false, " SECONDS", "end the guest after that (default: never)",
 	  set_timeout },
 	{ "verbose", 'v', FLAG, false, "", "tell more on stderr", set_verbose },

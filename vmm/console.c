@@ -18,8 +18,7 @@ static bool uart_transmit_byte(void *opaque, uint8_t byte)
 {
 	struct console *console = opaque;
 
-	/* Where virtio-console is the console, nobody reads the serial line. */
-	return console->stream >= 0 || terminal_write(&console->terminal, &byte, 1) == 1;
+	return console->uart_unread || terminal_write(&console->terminal, &byte, 1) == 1;
 }
 
 static void uart_set_irq(void *opaque, bool level)
@@ -52,38 +51,78 @@ static void terminal_drained(void *opaque)
 		resume_soon(console);
 }
 
-int console_init(struct console *console, struct uart *uart, const struct vm *vm, bool use_virtio)
+static void close_fd(int *fd)
 {
-	int pair[2] = { -1, -1 };
-	int ret;
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
 
-	*console = (struct console){ .uart = uart, .vm = vm };
-	console->resume_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (console->resume_fd < 0 ||
-	    (use_virtio &&
-	     socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)) {
-		ret = -errno;
-		goto fail;
-	}
+static int make_stream(struct console *console)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+		return -errno;
 	console->stream = pair[0];
 	console->stream_far = pair[1];
-	ret = terminal_init(&console->terminal, STDIN_FILENO, STDOUT_FILENO);
+	return 0;
+}
+
+/* Where the bytes go. Returns 0 or -errno, told on stderr where @told says so. */
+static int open_ends(struct console *console, const struct config *config, bool *told)
+{
+	bool on_file = config->console.kind == CONFIG_STREAM_FILE;
+	int out_fd = STDOUT_FILENO;
+	int ret = 0;
+
+	if (console->uart_unread && !on_file)
+		ret = make_stream(console);
+	if (!console->uart_unread && on_file) {
+		ret = stream_open(&console->file, &config->console, "--console");
+		*told = true;
+		out_fd = console->file.fd;
+	}
 	if (ret)
-		goto fail_pair;
+		return ret;
+	*told = false;
+	return terminal_init(&console->terminal, on_file ? -1 : STDIN_FILENO, out_fd);
+}
+
+static void close_ends(struct console *console)
+{
+	close_fd(&console->resume_fd);
+	close_fd(&console->stream);
+	close_fd(&console->stream_far);
+	stream_close(&console->file);
+}
+
+int console_init(struct console *console, struct uart *uart, const struct vm *vm,
+		 const struct config *config)
+{
+	bool told = false;
+	int ret;
+
+	*console = (struct console){
+		.uart = uart,
+		.vm = vm,
+		.uart_unread = config->virtio_console,
+		.file = { .fd = -1, .input_fd = -1, .near_fd = -1 },
+		.stream = -1,
+		.stream_far = -1,
+	};
+	console->resume_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	ret = console->resume_fd < 0 ? -errno : open_ends(console, config, &told);
+	if (ret) {
+		if (!told)
+			log_error("console: %s", strerror(-ret));
+		close_ends(console);
+		return ret;
+	}
 	console->terminal.drained = terminal_drained;
 	console->terminal.drained_opaque = console;
 	uart_init(uart, &uart_ops, console);
 	return 0;
-fail_pair:
-	if (pair[0] >= 0) {
-		close(pair[0]);
-		close(pair[1]);
-	}
-fail:
-	if (console->resume_fd >= 0)
-		close(console->resume_fd);
-	log_error("console: %s", strerror(-ret));
-	return ret;
 }
 
 /* --- the main thread's side --- */
@@ -125,8 +164,9 @@ static void watch_input(struct console *console, bool on)
 	if (console->input_always_ready || on == console->input_watched)
 		return;
 	if (!on)
-		main_loop_remove(console->loop, STDIN_FILENO);
-	else if (main_loop_add(console->loop, STDIN_FILENO, EPOLLIN, handle_input, console) < 0)
+		main_loop_remove(console->loop, console->terminal.in_fd);
+	else if (main_loop_add(console->loop, console->terminal.in_fd, EPOLLIN, handle_input,
+			       console) < 0)
 		return;
 	console->input_watched = on;
 }
@@ -239,9 +279,7 @@ int console_start(struct console *console, struct main_loop *loop, struct ending
 
 	console->loop = loop;
 	console->ending = ending;
-	if (console->stream_far >= 0)
-		close(console->stream_far);
-	console->stream_far = -1;
+	close_fd(&console->stream_far);
 	ret = terminal_raw(&console->terminal);
 	if (!ret)
 		ret = main_loop_add(loop, console->resume_fd, EPOLLIN, handle_resume, console);
@@ -251,7 +289,8 @@ int console_start(struct console *console, struct main_loop *loop, struct ending
 		log_error("console: %s", strerror(-ret));
 		return ret;
 	}
-	ret = main_loop_add(loop, STDIN_FILENO, EPOLLIN, handle_input, console);
+	console_resized(console);
+	ret = main_loop_add(loop, console->terminal.in_fd, EPOLLIN, handle_input, console);
 	/* A regular file never makes one wait; a closed descriptor has nothing to say. */
 	console->input_watched = ret == 0;
 	console->input_always_ready = ret == -EPERM;
@@ -261,13 +300,19 @@ int console_start(struct console *console, struct main_loop *loop, struct ending
 	return 0;
 }
 
+void console_resized(struct console *console)
+{
+	uint16_t columns, rows;
+
+	/* A UART has no means to tell. */
+	if (console->stream >= 0 && console->resized &&
+	    terminal_size(&console->terminal, &columns, &rows))
+		console->resized(console->resized_opaque, columns, rows);
+}
+
 void console_destroy(struct console *console)
 {
 	terminal_destroy(&console->terminal);
 	uart_destroy(console->uart);
-	close(console->resume_fd);
-	if (console->stream >= 0)
-		close(console->stream);
-	if (console->stream_far >= 0)
-		close(console->stream_far);
+	close_ends(console);
 }

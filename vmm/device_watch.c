@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* What a device process lets us know while the guest runs: log lines, errors, its death. */
+/* What a back-end lets us know while the guest runs: log lines, errors, its configuration, its death. */
 #include "vmm/devices.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -89,22 +90,99 @@ void device_read_log(void *opaque, uint32_t events)
 	}
 }
 
+/* A foreign back-end has closed its socket. */
+static void handle_hangup(void *opaque, uint32_t events)
+{
+	struct device *device = opaque;
+
+	(void)events;
+	main_loop_remove(device->loop, device->hangup_fd);
+	pthread_mutex_lock(&device->virtio.lock);
+	device_note_failure(device, "closed its connection");
+	pthread_mutex_unlock(&device->virtio.lock);
+	virtio_device_fail(&device->virtio);
+}
+
+static void refresh(struct device *device)
+{
+	uint8_t config[VHOST_USER_MAX_CONFIG];
+	int ret;
+
+	pthread_mutex_lock(&device->virtio.lock);
+	ret = device_read_config(device, config);
+	pthread_mutex_unlock(&device->virtio.lock);
+	/* One that is gone is told of by other ways. */
+	if (!ret)
+		virtio_device_change_config(&device->virtio, config, sizeof(config));
+}
+
+void devices_refresh(struct devices *devices)
+{
+	for (size_t i = 0; i < devices->count; i++)
+		refresh(&devices->list[i]);
+}
+
+void devices_resize_console(struct devices *devices, uint16_t columns, uint16_t rows)
+{
+	/* virtio 1.3, 5.3.4: the first two fields. */
+	const uint16_t size[] = { htole16(columns), htole16(rows) };
+
+	for (size_t i = 0; i < devices->count; i++) {
+		struct device *device = &devices->list[i];
+
+		if (device->is_foreign || strcmp(device->type, "console") != 0)
+			continue;
+		pthread_mutex_lock(&device->virtio.lock);
+		(void)vhost_frontend_set_config(&device->frontend, 0, size, sizeof(size));
+		pthread_mutex_unlock(&device->virtio.lock);
+		refresh(device);
+	}
+}
+
+/* The back-end says something that it was not asked. */
+static void handle_channel(void *opaque, uint32_t events)
+{
+	struct device *device = opaque;
+	int ret;
+
+	(void)events;
+	pthread_mutex_lock(&device->virtio.lock);
+	ret = vhost_frontend_read_channel(&device->frontend);
+	if (ret < 0) {
+		main_loop_remove(device->loop, vhost_frontend_channel_fd(&device->frontend));
+		vhost_frontend_close_channel(&device->frontend);
+	}
+	pthread_mutex_unlock(&device->virtio.lock);
+	if (ret > 0)
+		refresh(device);
+}
+
+static int watch_device(struct device *device, struct main_loop *loop)
+{
+	int channel = vhost_frontend_channel_fd(&device->frontend);
+	int ret = main_loop_add(loop, device->err_fd, EPOLLIN, handle_error, device);
+
+	device->loop = loop;
+	if (!ret && channel >= 0)
+		ret = main_loop_add(loop, channel, EPOLLIN, handle_channel, device);
+	if (ret)
+		return ret;
+	if (device->is_foreign)
+		return main_loop_add(loop, device->hangup_fd, EPOLLRDHUP, handle_hangup, device);
+	ret = main_loop_add(loop, device->worker.log, EPOLLIN, device_read_log, device);
+	if (!ret)
+		ret = main_loop_add(loop, device->worker.pidfd, EPOLLIN, handle_death, device);
+	return ret;
+}
+
 int devices_watch(struct devices *devices, struct main_loop *loop)
 {
 	int ret = 0;
 
 	for (size_t i = 0; i < devices->count && !ret; i++) {
-		struct device *device = &devices->list[i];
-
-		device->loop = loop;
-		ret = main_loop_add(loop, device->worker.log, EPOLLIN, device_read_log, device);
-		if (!ret)
-			ret = main_loop_add(loop, device->err_fd, EPOLLIN, handle_error, device);
-		if (!ret)
-			ret = main_loop_add(loop, device->worker.pidfd, EPOLLIN, handle_death,
-					    device);
+		ret = watch_device(&devices->list[i], loop);
 		if (ret)
-			log_error("%s: event loop: %s", device->name, strerror(-ret));
+			log_error("%s: event loop: %s", devices->list[i].name, strerror(-ret));
 	}
 	return ret;
 }

@@ -15,24 +15,26 @@
 #include "vmm/memory.h"
 #include "vmm/report.h"
 #include "vmm/transport.h"
+#include "vmm/vhost/foreign.h"
 #include "vmm/vhost/frontend.h"
 #include "vmm/vhost/worker.h"
 #include "vmm/virtio/device.h"
 
 #define DEVICE_LOG_LINE_MAX 256
 
-struct device_kind;
-
-/* One device: its process, the connection to it, and its transport. */
+/* One device: its back-end, the connection to it, and its transport. */
 struct device {
-	char name[32]; /* "blk0" */
-	const struct device_kind *kind;
+	char name[32];	  /* "blk0" */
+	const char *type; /* "blk" */
 	struct worker worker;
+	struct foreign_device foreign; /* of a back-end that is not a process of ours */
+	bool is_foreign;
+	int hangup_fd; /* of a foreign one: a copy of its socket; -1: none */
 	struct vhost_frontend frontend;
-	struct dma_window windows[REPORT_MAX_WINDOWS]; /* as the process was told */
+	struct dma_window windows[REPORT_MAX_WINDOWS]; /* as the back-end was told */
 	size_t nr_windows;
 	struct transport_fds fds;
-	int err_fd; /* written by the process: a queue is broken */
+	int err_fd; /* written by the back-end: a queue is broken */
 	struct virtio_device virtio;
 	struct transport transport;
 	struct report_device *report;
@@ -45,11 +47,14 @@ struct device {
 		*loop; /* where its descriptors are registered; NULL before devices_watch() */
 };
 
-/* What devices_start() makes devices from. */
+/* What devices_start() makes devices from. Everything stays the caller's. */
 struct device_request {
-	const char *kind; /* a name of devices/registry.h */
-	int backend_fd;	  /* -1: none; the caller's */
-	const char *args[WORKER_MAX_ARGS];
+	const char *kind;		     /* a name of devices/registry.h */
+	const struct config_device *foreign; /* instead: whose back-end this is, by its socket */
+	const char *const *settings;	     /* of the device process; see struct worker_request */
+	const int *backend_fds;
+	unsigned int nr_backends;
+	uint16_t queue_size; /* the largest that a driver may choose; 0: the registry's */
 	bool sandbox;
 	enum machine_transport transport;
 };
@@ -73,7 +78,8 @@ struct device_policy {
 };
 
 /*
- * Starts one device process and connects to it: it gets @windows and nothing else of the guest.
+ * Starts one device process, or finds a foreign back-end, and connects to it: it gets @windows and
+ * nothing else of the guest.
  * 0 or -errno, told on stderr; devices_end() releases it in either case.
  */
 int devices_start(struct devices *devices, const struct device_request *request,
@@ -87,8 +93,14 @@ int devices_start(struct devices *devices, const struct device_request *request,
 int devices_attach(struct devices *devices, const struct transport_context *context,
 		   const struct device_policy *policy);
 
-/* Follows the device processes from @loop: their log lines, violations and deaths. 0 or -errno. */
+/* Follows the back-ends from @loop: their log lines, violations and deaths. 0 or -errno. */
 int devices_watch(struct devices *devices, struct main_loop *loop);
+
+/* Reads all configuration spaces again: a disk may have another size. Tells the drivers. */
+void devices_refresh(struct devices *devices);
+
+/* The terminal of the console device, if there is one, has a new size. */
+void devices_resize_console(struct devices *devices, uint16_t columns, uint16_t rows);
 
 /*
  * After the last vCPU has stopped: collects the reports, stops the processes, releases everything.
@@ -96,7 +108,12 @@ int devices_watch(struct devices *devices, struct main_loop *loop);
  */
 void devices_end(struct devices *devices);
 
-/* The device process is of no more use: tells, once, and ends it. With the virtio lock held. */
+/* Between the files of this part. */
+
+/* Reads all of the configuration space from the back-end; lock held. 0 or -errno. */
+int device_read_config(struct device *device, uint8_t config[VHOST_USER_MAX_CONFIG]);
+
+/* The back-end is of no more use: tells, once, and ends it. With the virtio lock held. */
 void device_note_failure(struct device *device, const char *why);
 
 /* Takes the device's own account, and tells of the violations that are new in it. Lock held. */
@@ -104,5 +121,7 @@ void device_collect_report(struct device *device);
 
 /* Passes on what the process wrote to its stderr; a main loop handler, opaque is the device. */
 void device_read_log(void *opaque, uint32_t events);
+
+extern const struct virtio_backend_ops device_backend_ops;
 
 #endif

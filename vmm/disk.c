@@ -39,17 +39,26 @@ static const char *lock_image(int fd, bool read_only)
 	return NULL;
 }
 
-int disk_open(const char *path, bool read_only)
+static const char *why_not_open(int err, bool direct)
+{
+	/* Of our flags, that is the one that not every file system knows. */
+	if (err == EINVAL && direct)
+		return "cache=none: the file system has no direct I/O";
+	return strerror(err);
+}
+
+int disk_open(const char *path, bool read_only, bool direct)
 {
 	/* O_NONBLOCK: a FIFO must not make us wait for its other end. */
-	int fd = open(path, (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK);
+	int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK;
+	int fd = open(path, direct ? flags | O_DIRECT : flags);
 	const char *why;
 	struct stat st;
 
 	if (fd < 0) {
 		int err = errno;
 
-		log_error("--disk: %s: %s", path, strerror(err));
+		log_error("--disk: %s: %s", path, why_not_open(err, direct));
 		return -err;
 	}
 	if (fstat(fd, &st) < 0)

@@ -19,6 +19,7 @@ static const struct {
 	{ EXIT_STATUS_VIOLATION, "violation" },
 	{ EXIT_STATUS_DEVICE, "device" },
 	{ EXIT_STATUS_VCPU, "vcpu" },
+	{ EXIT_STATUS_NO_CODE, "no-code" },
 	{ EXIT_STATUS_USAGE, "usage" },
 	{ EXIT_STATUS_INPUT, "input" },
 	{ EXIT_STATUS_HOST, "host" },

@@ -3,7 +3,7 @@
  * How minivmm ends, as its exit status; documented in docs/minivmm.1 and mirrored in the report.
  *
  * 0 .. 99 belong to the guest: 0 when it powered off in good order, else the code that it wrote to
- * port 0xf4 (larger codes are reported as 99). A violation or a failed device turns a 0 into its
+ * port 0xf4, or told where --exit-code-from says (larger codes are reported as 99). A violation or a failed device turns a 0 into its
  * own status, so that 0 means: the guest ended well and nothing was wrong.
  */
 #ifndef VMM_EXIT_STATUS_H
@@ -18,13 +18,14 @@ enum exit_status {
 	EXIT_STATUS_TRIPLE_FAULT = 103, /* vCPU shutdown state */
 	EXIT_STATUS_TIMEOUT = 104,	/* --timeout ran out */
 	EXIT_STATUS_VIOLATION =
-		105,		  /* guest ended well, but a DMA violation or a refusal happened */
-	EXIT_STATUS_DEVICE = 106, /* guest ended well, but a device process failed */
-	EXIT_STATUS_VCPU = 107,	  /* KVM could not go on running a vCPU */
-	EXIT_STATUS_USAGE = 110,  /* bad option */
-	EXIT_STATUS_INPUT = 111,  /* a file given is unusable */
-	EXIT_STATUS_HOST = 112,	  /* the host lacks something: KVM, a sandbox layer, memory */
-				  /* 128 + N: ended by signal N */
+		105,		   /* guest ended well, but a DMA violation or a refusal happened */
+	EXIT_STATUS_DEVICE = 106,  /* guest ended well, but a device process failed */
+	EXIT_STATUS_VCPU = 107,	   /* KVM could not go on running a vCPU */
+	EXIT_STATUS_NO_CODE = 108, /* --exit-code-from: the guest ended well, but told no code */
+	EXIT_STATUS_USAGE = 110,   /* bad option */
+	EXIT_STATUS_INPUT = 111,   /* a file given is unusable */
+	EXIT_STATUS_HOST = 112,	   /* the host lacks something: KVM, a sandbox layer, memory */
+				   /* 128 + N: ended by signal N */
 };
 
 /*

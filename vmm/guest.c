@@ -5,23 +5,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <unistd.h>
 
 #include "vmm/arch/arch.h"
-#include "vmm/disk.h"
 #include "vmm/exit_status.h"
 #include "vmm/log.h"
 
-/* The transports, in the order in which start_all_devices() starts the devices. */
 static void list_transports(const struct config *config, struct arch_needs *needs)
 {
-	for (size_t i = 0; i < config->nr_disks; i++)
-		needs->virtio[needs->nr_virtio++].transport = config->disks[i].transport;
-	if (config->rng)
-		needs->virtio[needs->nr_virtio++].transport = config->transport;
-	if (config->console == CONFIG_CONSOLE_VIRTIO)
-		needs->virtio[needs->nr_virtio++].transport = config->transport;
+	for (size_t i = 0; i < config->nr_devices; i++)
+		needs->virtio[needs->nr_virtio++].transport = config->devices[i].transport;
 }
 
 static void assign_pools(const struct config *config, struct arch_needs *needs)
@@ -66,7 +58,7 @@ static int plan_machine(struct guest *guest)
 static int compose_cmdline(struct guest *guest)
 {
 	const struct config *config = guest->config;
-	bool serial = config->console == CONFIG_CONSOLE_SERIAL;
+	bool serial = !config->virtio_console;
 
 	if (asprintf(&guest->cmdline, "console=%s %s%s%s%s", serial ? "ttyS0" : "hvc0",
 		     arch_cmdline_head(&guest->machine), config->cmdline ? " " : "",
@@ -90,6 +82,7 @@ int guest_plan(struct guest *guest, const struct config *config)
 
 	guest->config = config;
 	guest->devices.ack_fd = -1;
+	exit_code_init(&guest->exit_code, &guest->loop);
 	ret = plan_machine(guest);
 	if (!ret)
 		ret = compose_cmdline(guest);
@@ -102,6 +95,11 @@ int guest_plan(struct guest *guest, const struct config *config)
 		return EXIT_STATUS_INPUT;
 	}
 	return 0;
+}
+
+static void resize_console(void *opaque, uint16_t columns, uint16_t rows)
+{
+	devices_resize_console(opaque, columns, rows);
 }
 
 int guest_create_vm(struct guest *guest)
@@ -130,10 +128,11 @@ int guest_create_vm(struct guest *guest)
 		return EXIT_STATUS_HOST;
 	}
 	guest->has_ending = true;
-	if (console_init(&guest->console, &guest->platform.uart, &guest->vm,
-			 config->console == CONFIG_CONSOLE_VIRTIO) < 0)
+	if (console_init(&guest->console, &guest->platform.uart, &guest->vm, config) < 0)
 		return EXIT_STATUS_HOST;
 	guest->has_console = true;
+	guest->console.resized = resize_console;
+	guest->console.resized_opaque = &guest->devices;
 	guest->platform.ending = &guest->ending;
 	if (guest->machine.pci.present) {
 		ret = pci_host_init(&guest->platform.pci, &guest->machine.pci,
@@ -145,128 +144,6 @@ int guest_create_vm(struct guest *guest)
 		guest->has_pci = true;
 	}
 	return arch_platform_setup(&guest->platform) < 0 ? EXIT_STATUS_HOST : 0;
-}
-
-static struct device_policy device_policy(const struct config *config)
-{
-	return (struct device_policy){
-		.mechanism = config->via,
-		.place = config->place,
-		.policy = config->policy,
-		.proposal = &config->proposal,
-		.group = config->share == CONFIG_SHARE_GROUP ? config->group : NULL,
-	};
-}
-
-/* What the device at @place may reach; returns how many windows. */
-static size_t find_windows(const struct guest *guest, const struct machine_virtio *place,
-			   struct dma_window *windows, size_t max)
-{
-	if (place->pool != MACHINE_NO_POOL) {
-		windows[0] = guest_memory_pool_window(&guest->memory, (size_t)place->pool);
-		return 1;
-	}
-	if (place->device_memory == MACHINE_NO_POOL)
-		return guest_memory_ram_windows(&guest->memory, windows, max);
-	windows[0] = guest_memory_device_window(&guest->memory, (size_t)place->device_memory);
-	if (guest->config->via == MECHANISM_DMB) {
-		/* Addresses are offsets, and 0 is none (VIRTIO_F_DMB): the first byte is left out. */
-		windows[0].range = (struct machine_range){ 1, windows[0].range.size - 1 };
-		windows[0].offset = 1;
-	}
-	return 1;
-}
-
-/* Starts the next device in the windows that the machine plan gives it. */
-static int start_device(struct guest *guest, struct device_request *request)
-{
-	const struct machine_virtio *place = &guest->machine.virtio[guest->devices.count];
-	const struct device_policy policy = device_policy(guest->config);
-	struct dma_window windows[MACHINE_MAX_RAM_RANGES];
-	size_t nr_windows = find_windows(guest, place, windows, MACHINE_MAX_RAM_RANGES);
-
-	request->sandbox = guest->config->sandbox;
-	request->transport = place->transport;
-	return devices_start(&guest->devices, request, windows, nr_windows, &policy)
-		       ? EXIT_STATUS_HOST
-		       : 0;
-}
-
-static int start_disk(struct guest *guest, const struct config_disk *disk)
-{
-	struct device_request request = { .kind = "blk" };
-	char serial[CONFIG_SERIAL_MAX + sizeof("--serial=")];
-	size_t n = 0;
-	int ret;
-
-	request.backend_fd = disk_open(disk->path, disk->read_only);
-	if (request.backend_fd < 0)
-		return EXIT_STATUS_INPUT;
-	if (disk->read_only)
-		request.args[n++] = "--read-only";
-	if (disk->serial[0] != '\0') {
-		snprintf(serial, sizeof(serial), "--serial=%s", disk->serial);
-		request.args[n++] = serial;
-	}
-	ret = start_device(guest, &request);
-	close(request.backend_fd);
-	return ret;
-}
-
-static int start_all_devices(struct guest *guest)
-{
-	const struct config *config = guest->config;
-	int ret = 0;
-
-	if (guest->machine.nr_virtio == 0)
-		return 0;
-	if (!config->sandbox)
-		log_error("--sandbox=off: device processes run with all rights of this user");
-	guest->devices.exe_fd = worker_open_executable();
-	if (guest->devices.exe_fd < 0)
-		return EXIT_STATUS_HOST;
-	for (size_t i = 0; i < config->nr_disks && !ret; i++)
-		ret = start_disk(guest, &config->disks[i]);
-	if (!ret && config->rng) {
-		struct device_request rng = { .kind = "rng", .backend_fd = -1 };
-
-		ret = start_device(guest, &rng);
-	}
-	if (!ret && config->console == CONFIG_CONSOLE_VIRTIO) {
-		struct device_request console = {
-			.kind = "console",
-			.backend_fd = guest->console.stream_far,
-		};
-
-		ret = start_device(guest, &console);
-	}
-	close(guest->devices.exe_fd);
-	return ret;
-}
-
-int guest_start_devices(struct guest *guest)
-{
-	const struct device_policy policy = device_policy(guest->config);
-	const struct transport_context context = {
-		.machine = &guest->machine,
-		.memory = &guest->memory,
-		.vm = &guest->vm,
-		.mmio = &guest->platform.mmio,
-		.pci = &guest->platform.pci,
-	};
-	int ret = start_all_devices(guest);
-
-	if (ret)
-		return ret;
-	/*
-	 * From here on no process of the same user may look into us: neither ptrace nor
-	 * /proc/PID/mem. Only now, because it would give /proc/PID/uid_map of our children to root.
-	 */
-	if (prctl(PR_SET_DUMPABLE, 0) < 0) {
-		log_error("sandbox: PR_SET_DUMPABLE: %s", strerror(errno));
-		return EXIT_STATUS_HOST;
-	}
-	return devices_attach(&guest->devices, &context, &policy) < 0 ? EXIT_STATUS_HOST : 0;
 }
 
 static int load_segment(struct guest *guest, const struct boot_segment *segment)
@@ -320,13 +197,6 @@ int guest_load(struct guest *guest)
 	boot_plan_destroy(&guest->plan);
 	guest->has_plan = false;
 	return ret;
-}
-
-void guest_stop_devices(struct guest *guest)
-{
-	if (guest->has_pci)
-		pci_host_unmap_all(&guest->platform.pci);
-	devices_end(&guest->devices);
 }
 
 void guest_destroy(struct guest *guest)

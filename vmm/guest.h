@@ -11,8 +11,10 @@
 #include "boot/plan.h"
 #include "vmm/config.h"
 #include "vmm/console.h"
+#include "vmm/device_host.h"
 #include "vmm/devices.h"
 #include "vmm/ending.h"
+#include "vmm/exit_code.h"
 #include "vmm/main_loop.h"
 #include "vmm/memory.h"
 #include "vmm/platform.h"
@@ -28,10 +30,12 @@ struct guest {
 	struct platform platform;
 	struct console console;
 	struct devices devices;
+	struct device_host device_host;
 	struct vcpu *vcpus;
 	unsigned int nr_vcpus; /* created so far */
 	struct main_loop loop;
 	struct ending ending;
+	struct exit_code exit_code;
 	char *cmdline;
 	/* What guest_destroy() has to undo. */
 	bool has_plan, has_memory, has_vm, has_console, has_ending, has_loop, has_pci;
@@ -46,13 +50,16 @@ int guest_create_vm(struct guest *guest);
 /* Starts the device processes and connects them to the guest's transports. */
 int guest_start_devices(struct guest *guest);
 
+/* Follows them, and what lives beside them, from guest->loop. 0 or -errno, told on stderr. */
+int guest_watch_devices(struct guest *guest);
+
 /* Writes the images into guest memory and seals it; sets the first vCPU's registers. */
 int guest_load(struct guest *guest);
 
 /* Runs until something ends it; guest->ending says what. */
 int guest_run(struct guest *guest);
 
-/* Ends the device processes, so that guest->devices.reports is complete. */
+/* Ends the device processes, so that guest->devices.reports and the exit code are complete. */
 void guest_stop_devices(struct guest *guest);
 
 void guest_destroy(struct guest *guest);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "vmm/config.h"
+#include "vmm/events.h"
 #include "vmm/exit_status.h"
 #include "vmm/guest.h"
 #include "vmm/log.h"
@@ -53,9 +54,12 @@ static int dump_dtb(const struct boot_plan *plan, const char *path)
 static int judge(const struct guest *guest)
 {
 	enum report_verdict worst = REPORT_UNUSED;
+	int status = guest->ending.status;
 
-	if (guest->ending.status != EXIT_STATUS_OK)
-		return guest->ending.status;
+	if (guest->config->exit_code_from != CONFIG_EXIT_CODE_POWER)
+		status = exit_code_apply(&guest->exit_code, status);
+	if (status != EXIT_STATUS_OK)
+		return status;
 	for (size_t i = 0; i < guest->devices.count; i++) {
 		enum report_verdict verdict = report_device_verdict(&guest->devices.reports[i],
 								    guest->config->restricted);
@@ -106,30 +110,63 @@ static int check_report(const struct config *config)
 	return ret ? EXIT_STATUS_INPUT : 0;
 }
 
+/* Tells --events of a step that has been made. */
+static int reach(int status, const char *phase)
+{
+	if (!status)
+		events_phase(phase);
+	return status;
+}
+
 static int run_guest(struct guest *guest, const struct config *config)
 {
-	int status = guest_plan(guest, config);
+	int status = reach(guest_plan(guest, config), "planned");
 
 	if (!status && config->dump_dtb)
 		return dump_dtb(&guest->plan, config->dump_dtb);
 	if (!status)
 		status = check_report(config);
 	if (!status)
-		status = guest_create_vm(guest);
+		status = reach(guest_create_vm(guest), "vm");
 	if (!status)
-		status = guest_start_devices(guest);
+		status = reach(guest_start_devices(guest), "devices");
 	if (!status)
-		status = guest_load(guest);
+		status = reach(guest_load(guest), "loaded");
 	if (!status)
 		status = guest_run(guest);
 	guest_stop_devices(guest);
-	if (status)
+	if (reach(status, "stopped"))
 		return status;
+	if (config->exit_code_from != CONFIG_EXIT_CODE_POWER)
+		exit_code_explain(&guest->exit_code, guest->ending.status, guest->ending.reason,
+				  sizeof(guest->ending.reason));
 	status = judge(guest);
-	/* A guest that ends by its own will needs no words. */
-	if (guest->ending.status > EXIT_STATUS_GUEST_MAX)
+	/* A guest that ends by its own will needs no words; of devices there were some. */
+	if (status > EXIT_STATUS_GUEST_MAX && status != EXIT_STATUS_VIOLATION &&
+	    status != EXIT_STATUS_DEVICE)
 		log_error("%s", guest->ending.reason);
 	return write_report(guest, status);
+}
+
+static int open_events(const struct config *config)
+{
+	int ret = config->events ? events_open(config->events) : 0;
+
+	if (ret)
+		log_error("--events: %s: %s", config->events, strerror(-ret));
+	return reach(ret ? EXIT_STATUS_INPUT : 0, "start");
+}
+
+/* All that --events is told of; returns the exit status. */
+static int run_told(struct guest *guest, const struct config *config)
+{
+	int status = open_events(config);
+
+	if (!status)
+		status = run_guest(guest, config);
+	events_exit(status, guest->ending.reason[0] != '\0' ? guest->ending.reason : NULL);
+	events_close();
+	return status;
 }
 
 int main(int argc, char **argv)
@@ -143,6 +180,8 @@ int main(int argc, char **argv)
 	 */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	/* Until the guest runs there is nothing to look at again. */
+	signal(SIGUSR1, SIG_IGN);
 
 	switch (config_parse(&config, argc, argv, stdout, stderr)) {
 	case CONFIG_DONE:
@@ -159,7 +198,7 @@ int main(int argc, char **argv)
 		config_destroy(&config);
 		return EXIT_STATUS_HOST;
 	}
-	status = run_guest(guest, &config);
+	status = run_told(guest, &config);
 	guest_destroy(guest);
 	free(guest);
 	config_destroy(&config);

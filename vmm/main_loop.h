@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MAIN_LOOP_MAX_SOURCES 64
+#define MAIN_LOOP_MAX_SOURCES 128
 
 struct main_loop_source {
 	int fd; /* -1: the slot is free */

@@ -119,19 +119,30 @@ static json_t *json_window_index(const struct report_device *device, uint64_t ad
 	return index < 0 ? json_null() : json_integer(index);
 }
 
+json_t *report_json_violation(const struct dma_violation *v)
+{
+	return json_pack(
+		"{s:o, s:o, s:s, s:s, s:o, s:o}", "address", json_hex(v->dma_addr), "length",
+		json_hex(v->length), "purpose", NAME_OF(purpose_names, v->purpose), "direction",
+		NAME_OF(direction_names, v->direction), "queue", json_count(v->queue), "descriptor",
+		v->descriptor == UINT32_MAX ? json_null() : json_count(v->descriptor));
+}
+
+/* With the windows that its ends are in. */
 static json_t *json_violation(const struct report_device *device, const struct dma_violation *v)
 {
+	json_t *violation = report_json_violation(v);
 	uint64_t last = v->dma_addr;
 	const bool has_end =
 		v->length > 0 && !__builtin_add_overflow(v->dma_addr, v->length - 1, &last);
 
-	return json_pack(
-		"{s:o, s:o, s:s, s:s, s:o, s:o, s:o, s:o}", "address", json_hex(v->dma_addr),
-		"length", json_hex(v->length), "purpose", NAME_OF(purpose_names, v->purpose),
-		"direction", NAME_OF(direction_names, v->direction), "queue", json_count(v->queue),
-		"descriptor", v->descriptor == UINT32_MAX ? json_null() : json_count(v->descriptor),
-		"starts_in_window", json_window_index(device, v->dma_addr), "ends_in_window",
-		has_end ? json_window_index(device, last) : json_null());
+	if (json_object_set_new(violation, "starts_in_window",
+				json_window_index(device, v->dma_addr)) == 0 &&
+	    json_object_set_new(violation, "ends_in_window",
+				has_end ? json_window_index(device, last) : json_null()) == 0)
+		return violation;
+	json_decref(violation);
+	return NULL;
 }
 
 static json_t *json_violations(const struct report_device *device)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* Inside the report only: struct report -> JSON values. */
+/* struct report -> JSON values; for the report and for what else is told in its words. */
 #ifndef VMM_REPORT_JSON_H
 #define VMM_REPORT_JSON_H
 
@@ -14,6 +14,9 @@
 
 /* The whole document; NULL when memory ran out. The caller releases it. */
 json_t *report_json(const struct report *report);
+
+/* What is known of a violation by itself; NULL when memory ran out. The caller releases it. */
+json_t *report_json_violation(const struct dma_violation *violation);
 
 /*
  * The specification's name of feature @bit of a device of @type ("blk"), without the prefix

@@ -8,6 +8,7 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "vmm/events.h"
 #include "vmm/exit_status.h"
 #include "vmm/guest.h"
 #include "vmm/log.h"
@@ -17,6 +18,7 @@ struct run {
 	struct guest *guest;
 	int signal_fd;
 	int tick_fd; /* once a second */
+	int hint_fd; /* signalfd: what does not end the run */
 	unsigned int seconds;
 };
 
@@ -37,6 +39,21 @@ static void handle_signal(void *opaque, uint32_t events)
 	if (read(run->signal_fd, &info, sizeof(info)) == sizeof(info))
 		ending_set(&run->guest->ending, 128 + (int)info.ssi_signo, "signal %u",
 			   info.ssi_signo);
+}
+
+/* SIGUSR1: disks may have other sizes now. SIGWINCH: the terminal has. */
+static void handle_hint(void *opaque, uint32_t events)
+{
+	struct run *run = opaque;
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(run->hint_fd, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGUSR1)
+		devices_refresh(&run->guest->devices);
+	else
+		console_resized(&run->guest->console);
 }
 
 static bool all_halted(const struct guest *guest)
@@ -68,16 +85,14 @@ static void handle_tick(void *opaque, uint32_t events)
 		vcpu_check_halt(&guest->vcpus[i]);
 }
 
-/* Signals that end the run in good order; blocked before any thread starts, so that none takes
- * them. */
-static int open_signals(void)
+/* @signals ends with 0. They are blocked before any thread starts, so that none takes them. */
+static int open_signals(const int *signals)
 {
 	sigset_t set;
 
 	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
+	for (; *signals; signals++)
+		sigaddset(&set, *signals);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
@@ -97,16 +112,21 @@ static int open_tick(void)
 
 static int watch(struct run *run)
 {
+	static const int endings[] = { SIGINT, SIGTERM, SIGHUP, 0 };
+	static const int hints[] = { SIGUSR1, SIGWINCH, 0 };
 	struct guest *guest = run->guest;
 	struct main_loop *loop = &guest->loop;
 	int ret = 0;
 
-	run->signal_fd = open_signals();
+	run->signal_fd = open_signals(endings);
+	run->hint_fd = open_signals(hints);
 	run->tick_fd = open_tick();
-	if (run->signal_fd < 0 || run->tick_fd < 0)
+	if (run->signal_fd < 0 || run->hint_fd < 0 || run->tick_fd < 0)
 		ret = -errno;
 	if (!ret)
 		ret = main_loop_add(loop, run->signal_fd, EPOLLIN, handle_signal, run);
+	if (!ret)
+		ret = main_loop_add(loop, run->hint_fd, EPOLLIN, handle_hint, run);
 	if (!ret)
 		ret = main_loop_add(loop, run->tick_fd, EPOLLIN, handle_tick, run);
 	if (!ret)
@@ -115,7 +135,7 @@ static int watch(struct run *run)
 		log_error("event loop: %s", strerror(-ret));
 		return ret;
 	}
-	ret = devices_watch(&guest->devices, loop);
+	ret = guest_watch_devices(guest);
 	if (!ret)
 		ret = console_start(&guest->console, loop, &guest->ending);
 	return ret;
@@ -134,7 +154,7 @@ static int start_vcpus(struct guest *guest)
 
 int guest_run(struct guest *guest)
 {
-	struct run run = { .guest = guest, .signal_fd = -1, .tick_fd = -1 };
+	struct run run = { .guest = guest, .signal_fd = -1, .tick_fd = -1, .hint_fd = -1 };
 	int ret = main_loop_init(&guest->loop);
 
 	if (ret) {
@@ -146,6 +166,7 @@ int guest_run(struct guest *guest)
 	if (!ret)
 		ret = start_vcpus(guest);
 	if (!ret) {
+		events_phase("run");
 		guest_memory_collapse_pools(&guest->memory);
 		main_loop_run(&guest->loop);
 	}
@@ -153,6 +174,8 @@ int guest_run(struct guest *guest)
 		vcpu_stop(&guest->vcpus[i]);
 	if (run.signal_fd >= 0)
 		close(run.signal_fd);
+	if (run.hint_fd >= 0)
+		close(run.hint_fd);
 	if (run.tick_fd >= 0)
 		close(run.tick_fd);
 	return ret ? EXIT_STATUS_HOST : 0;

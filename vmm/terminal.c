@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -202,6 +203,18 @@ void terminal_destroy(struct terminal *terminal)
 	terminal->raw = false;
 	pthread_cond_destroy(&terminal->wake);
 	pthread_mutex_destroy(&terminal->lock);
+}
+
+bool terminal_size(const struct terminal *terminal, uint16_t *columns, uint16_t *rows)
+{
+	struct winsize size;
+
+	if (ioctl(terminal->out_fd, TIOCGWINSZ, &size) < 0 &&
+	    ioctl(terminal->in_fd, TIOCGWINSZ, &size) < 0)
+		return false;
+	*columns = size.ws_col;
+	*rows = size.ws_row;
+	return true;
 }
 
 /* Appends what fits; returns how much. Called with the lock held. */

@@ -50,7 +50,8 @@ struct terminal {
 
 /*
  * Starts the writer thread; no change to the terminal yet. Descriptors stay the caller's and must
- * outlive @terminal. Returns 0 or -errno; after an error there is nothing to destroy.
+ * outlive @terminal; @in_fd may be -1: there is no input. Returns 0 or -errno; after an error there is
+ * nothing to destroy.
  */
 int terminal_init(struct terminal *terminal, int in_fd, int out_fd);
 
@@ -62,6 +63,9 @@ int terminal_raw(struct terminal *terminal);
  * caller holds no lock that drained takes. Uses SIGURG, and only while the reader sleeps.
  */
 void terminal_destroy(struct terminal *terminal);
+
+/* How large the terminal is, in characters. False when neither descriptor is one that knows. */
+bool terminal_size(const struct terminal *terminal, uint16_t *columns, uint16_t *rows);
 
 /* Takes up to @len bytes for output without blocking; returns how many. */
 size_t terminal_write(struct terminal *terminal, const void *data, size_t len);

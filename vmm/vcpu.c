@@ -14,7 +14,7 @@
 #include "vmm/log.h"
 
 /* Takes a thread out of KVM_RUN; its handler does nothing. */
-#define KICK_SIGNAL SIGUSR1
+#define KICK_SIGNAL SIGRTMIN /* SIGUSR1 is the user's, see run.c */
 
 /* A vCPU thread only handles exits: no deep calls, no large locals. */
 #define VCPU_STACK_SIZE (64ul * 1024)

@@ -12,7 +12,7 @@
 
 #include "vmm/memory.h"
 
-#define VM_MAX_MSI 256
+#define VM_MAX_MSI 512
 
 /* Where one message-signalled interrupt goes. */
 struct vm_msi_route {

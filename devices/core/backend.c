@@ -15,8 +15,9 @@
 
 #define F_PROTOCOL_FEATURES (1ull << VHOST_USER_F_PROTOCOL_FEATURES)
 #define PROTOCOL_F(name)    (1ull << VHOST_USER_PROTOCOL_F_##name)
-#define PROTOCOL_FEATURES \
-	(PROTOCOL_F(MQ) | PROTOCOL_F(REPLY_ACK) | PROTOCOL_F(CONFIG) | PROTOCOL_F(MINIVMM_REPORT))
+#define PROTOCOL_FEATURES                                                                        \
+	(PROTOCOL_F(MQ) | PROTOCOL_F(REPLY_ACK) | PROTOCOL_F(BACKEND_REQ) | PROTOCOL_F(CONFIG) | \
+	 PROTOCOL_F(MINIVMM_REPORT))
 
 /* What a handler made of a request; besides these, -errno ends the connection. */
 enum outcome {
@@ -39,7 +40,7 @@ static int get_features(struct backend *backend, struct vhost_user_msg *msg)
 
 static bool any_queue_runs(const struct device *device)
 {
-	for (unsigned int i = 0; i < device->kind->nr_queues; i++) {
+	for (unsigned int i = 0; i < device->nr_queues; i++) {
 		if (device->queues[i].running)
 			return true;
 	}
@@ -57,9 +58,10 @@ static int set_features(struct backend *backend, struct vhost_user_msg *msg)
 		return -EINVAL;
 	device->features = features & ~F_PROTOCOL_FEATURES;
 	/* Without protocol features there is no SET_VRING_ENABLE: rings start enabled. */
-	for (unsigned int i = 0; !(features & F_PROTOCOL_FEATURES) && i < device->kind->nr_queues;
-	     i++)
+	for (unsigned int i = 0; !(features & F_PROTOCOL_FEATURES) && i < device->nr_queues; i++)
 		device->queues[i].enabled = true;
+	if (device->ops->set_features)
+		device->ops->set_features(device);
 	return DONE;
 }
 
@@ -88,7 +90,31 @@ static int get_queue_num(struct backend *backend, struct vhost_user_msg *msg)
 {
 	if (!(backend->protocol_features & PROTOCOL_F(MQ)))
 		return -EPROTO;
-	return reply_u64(msg, backend->device->kind->nr_queues);
+	return reply_u64(msg, backend->device->nr_queues);
+}
+
+/*
+ * Of a foreign front-end, at any time. Running queues stop as by GET_VRING_BASE and go on where they
+ * were; one whose ring is in no window any more is broken.
+ */
+static int replace_windows(struct backend *backend, struct vhost_user_msg *msg)
+{
+	struct device *device = backend->device;
+	bool paused[DEVICE_MAX_QUEUES] = { false };
+	int outcome = DONE;
+	int rc;
+
+	for (unsigned int i = 0; i < device->nr_queues; i++) {
+		paused[i] = device->queues[i].running && !device->queues[i].vq.broken;
+		device_queue_stop(device, i);
+	}
+	windows_unmap(&device->dma);
+	rc = windows_map(&device->dma, msg);
+	vhost_user_close_fds(msg);
+	for (unsigned int i = 0; i < device->nr_queues && !rc; i++)
+		if (paused[i] && device_queue_start(device, i))
+			outcome = REFUSED;
+	return rc ? rc : outcome;
 }
 
 static int set_mem_table(struct backend *backend, struct vhost_user_msg *msg)
@@ -96,6 +122,8 @@ static int set_mem_table(struct backend *backend, struct vhost_user_msg *msg)
 	struct device *device = backend->device;
 	int rc;
 
+	if (backend->sandbox->keeps_mapping)
+		return replace_windows(backend, msg);
 	if (any_queue_runs(device))
 		return -EBUSY;
 	if (device->dma.nr_windows) {
@@ -114,7 +142,7 @@ static int set_mem_table(struct backend *backend, struct vhost_user_msg *msg)
 /* Bytes behind the device's configuration space read as 0, so that any front-end can ask. */
 static int get_config(struct backend *backend, struct vhost_user_msg *msg)
 {
-	const struct device *device = backend->device;
+	struct device *device = backend->device;
 	uint8_t config[VHOST_USER_MAX_CONFIG] = { 0 };
 
 	if (!(backend->protocol_features & PROTOCOL_F(CONFIG)))
@@ -124,6 +152,19 @@ static int get_config(struct backend *backend, struct vhost_user_msg *msg)
 	memcpy(msg->payload.config.region, config + msg->payload.config.offset,
 	       msg->payload.config.size);
 	return REPLY;
+}
+
+static int set_config(struct backend *backend, struct vhost_user_msg *msg)
+{
+	struct device *device = backend->device;
+	const struct vhost_user_config *config = &msg->payload.config;
+
+	if (!(backend->protocol_features & PROTOCOL_F(CONFIG)))
+		return -EPROTO;
+	if (!device->ops->set_config ||
+	    device->ops->set_config(device, config->offset, config->region, config->size))
+		return REFUSED;
+	return DONE;
 }
 
 static int get_report(struct backend *backend, struct vhost_user_msg *msg)
@@ -142,7 +183,7 @@ static struct device_queue *find_queue(struct backend *backend, uint64_t index)
 {
 	struct device *device = backend->device;
 
-	return index < device->kind->nr_queues ? &device->queues[index] : NULL;
+	return index < device->nr_queues ? &device->queues[index] : NULL;
 }
 
 static int set_vring_num(struct backend *backend, struct vhost_user_msg *msg)
@@ -213,6 +254,14 @@ static void take_fd(struct vhost_user_msg *msg, int *fd)
 	msg->nr_fds = 0;
 }
 
+static int set_backend_req_fd(struct backend *backend, struct vhost_user_msg *msg)
+{
+	if (!(backend->protocol_features & PROTOCOL_F(BACKEND_REQ)))
+		return -EPROTO;
+	take_fd(msg, &backend->device->backend_channel);
+	return DONE;
+}
+
 static int set_vring_kick(struct backend *backend, struct vhost_user_msg *msg)
 {
 	unsigned int index = msg->payload.u64 & VHOST_USER_VRING_IDX;
@@ -276,7 +325,9 @@ static const struct handler {
 	{ VHOST_USER_SET_PROTOCOL_FEATURES, set_protocol_features },
 	{ VHOST_USER_GET_QUEUE_NUM, get_queue_num },
 	{ VHOST_USER_SET_MEM_TABLE, set_mem_table },
+	{ VHOST_USER_SET_BACKEND_REQ_FD, set_backend_req_fd },
 	{ VHOST_USER_GET_CONFIG, get_config },
+	{ VHOST_USER_SET_CONFIG, set_config },
 	{ VHOST_USER_MINIVMM_GET_REPORT, get_report },
 	{ VHOST_USER_SET_VRING_NUM, set_vring_num },
 	{ VHOST_USER_SET_VRING_BASE, set_vring_base },
@@ -342,10 +393,8 @@ static int dispatch(struct backend *backend, const struct epoll_event *event)
 
 	if (source == LOOP_CONTROL)
 		return backend_handle_message(backend);
-	if (source == LOOP_HOST) {
-		/* The same batch may have held a message that stopped the queues. */
-		if (device->host_events)
-			device->ops->handle_host(device, event->events);
+	if (source >= LOOP_HOST) {
+		device->ops->handle_host(device, source - LOOP_HOST, event->events);
 		return 1;
 	}
 	device->report.kicks++;
@@ -358,7 +407,7 @@ static bool run_again(struct device *device)
 {
 	bool again = false;
 
-	for (unsigned int i = 0; i < device->kind->nr_queues; i++) {
+	for (unsigned int i = 0; i < device->nr_queues; i++) {
 		if (device->queues[i].again)
 			device_queue_run(device, i);
 		again |= device->queues[i].again;

@@ -2,7 +2,8 @@
 /*
  * The vhost-user back-end: the front-end's messages become calls of one device.
  *
- *	start ---SET_MEM_TABLE---> mapped: the sandbox closes for good; a second table is refused
+ *	start ---SET_MEM_TABLE---> mapped: the sandbox closes for good; a later table can only move
+ *	                           the windows. Of a foreign front-end it can bring others
  *
  * A message outside the subset, or one that comes at the wrong time, ends the connection.
  */

@@ -11,9 +11,9 @@
 
 /* Who became ready: epoll_event.data.u32. */
 enum loop_source {
-	LOOP_CONTROL, /* the vhost-user socket */
-	LOOP_HOST,    /* the device's own descriptor */
-	LOOP_QUEUE,   /* kick of queue 0; LOOP_QUEUE + N for queue N */
+	LOOP_CONTROL,	     /* the vhost-user socket */
+	LOOP_QUEUE = 0x100,  /* kick of queue 0; LOOP_QUEUE + N for queue N */
+	LOOP_HOST = 0x10000, /* LOOP_HOST + id of a struct device_source */
 };
 
 struct loop {

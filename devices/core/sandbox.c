@@ -123,7 +123,7 @@ static int set_limits(const struct sandbox *sandbox)
 static int filter_syscalls(struct sandbox *sandbox)
 {
 	struct sandbox_filter enter;
-	int rc = sandbox_compile_filters(sandbox->syscalls, &enter, &sandbox->seal);
+	int rc = sandbox_compile_filters(sandbox, &enter, &sandbox->seal);
 
 	if (rc)
 		return rc;
@@ -168,7 +168,7 @@ int sandbox_seal(const struct sandbox *sandbox)
 {
 	int rc = 0;
 
-	if (!sandbox->full)
+	if (!sandbox->full || sandbox->keeps_mapping)
 		return 0;
 	/* What is mapped stays and nothing can be added. A sanitizer maps as it goes. */
 	if (!HAVE_SANITIZER)

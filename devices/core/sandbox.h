@@ -14,6 +14,8 @@
  *	   address space: not a byte more
  *	   system calls: no mapping either
  *
+ * Who serves a foreign front-end stays between the two: see devices/core/windows.h.
+ *
  * A layer that cannot be had is an error that names it. There is no "as far as possible".
  */
 #ifndef DEVICES_CORE_SANDBOX_H
@@ -24,7 +26,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SANDBOX_FILTER_MAX 192 /* instructions */
+#define SANDBOX_FILTER_MAX 256 /* instructions */
 
 /* What whoever starts a device process puts it into; flags for clone(2). */
 #define SANDBOX_NAMESPACES                                                                         \
@@ -37,11 +39,13 @@ struct sandbox_filter {
 };
 
 struct sandbox {
-	bool full;		/* false: --sandbox=off, both steps do nothing */
-	bool writes_files;	/* the device may make a file longer */
-	const int *syscalls;	/* the device's own; ends with -1 */
-	const int *fds;		/* to be kept besides 0, 1 and 2; ends with -1 */
-	unsigned int later_fds; /* descriptors that the front-end will send, at most at one time */
+	bool full;		     /* false: --sandbox=off, both steps do nothing */
+	bool writes_files;	     /* the device may make a file longer */
+	bool keeps_mapping;	     /* windows come and go: it is never sealed */
+	const int *syscalls;	     /* the device's own; ends with -1 */
+	const unsigned long *ioctls; /* likewise requests of ioctl(2); ends with 0; NULL: none */
+	const int *fds;		     /* to be kept besides 0, 1 and 2; ends with -1 */
+	unsigned int later_fds; /* descriptors that will come or be opened, at most at one time */
 	/* Ready-made at sandbox_enter(), so that sandbox_seal() needs no memory: */
 	struct sandbox_filter seal;
 };
@@ -55,10 +59,10 @@ int sandbox_empty_root(void);
 int sandbox_drop_capabilities(void);
 
 /*
- * Compiles the allow-list with @syscalls added, and the filter that takes the mapping calls back.
- * Returns 0 or -errno.
+ * Compiles the allow-list with the device's own calls added, and the filter that takes the mapping
+ * calls back. Returns 0 or -errno.
  */
-int sandbox_compile_filters(const int *syscalls, struct sandbox_filter *enter,
+int sandbox_compile_filters(const struct sandbox *sandbox, struct sandbox_filter *enter,
 			    struct sandbox_filter *seal);
 
 /* Puts @filter in force, on top of those that already are; needs no_new_privs. 0 or -errno. */

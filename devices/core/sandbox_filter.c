@@ -66,6 +66,16 @@ static int allow_device(scmp_filter_ctx filter, const int *syscalls)
 	return add_rules(filter, SCMP_ACT_ALLOW, syscalls, n);
 }
 
+static int allow_ioctls(scmp_filter_ctx filter, const unsigned long *ioctls)
+{
+	int rc = 0;
+
+	for (; ioctls && *ioctls && !rc; ioctls++)
+		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SYS_ioctl, 1,
+				      SCMP_A1(SCMP_CMP_EQ, *ioctls, 0));
+	return rc;
+}
+
 static int allow_handshake(scmp_filter_ctx filter)
 {
 	int rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SYS_mmap, 2,
@@ -82,14 +92,18 @@ static int allow_handshake(scmp_filter_ctx filter)
 	return rc;
 }
 
-static int add_enter_rules(scmp_filter_ctx filter, const int *syscalls)
+static int add_enter_rules(scmp_filter_ctx filter, const struct sandbox *sandbox)
 {
 	int rc = add_rules(filter, SCMP_ACT_ALLOW, always_allowed, ARRAY_SIZE(always_allowed));
 
 	if (!rc)
-		rc = allow_device(filter, syscalls);
+		rc = allow_device(filter, sandbox->syscalls);
+	if (!rc)
+		rc = allow_ioctls(filter, sandbox->ioctls);
 	if (!rc)
 		rc = allow_handshake(filter);
+	if (!rc && sandbox->keeps_mapping)
+		rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SYS_munmap, 0);
 	if (!rc && HAVE_SANITIZER)
 		rc = add_rules(filter, SCMP_ACT_ALLOW, sanitizer_allowed,
 			       ARRAY_SIZE(sanitizer_allowed));
@@ -127,8 +141,9 @@ static int export_program(scmp_filter_ctx filter, struct sandbox_filter *program
 	return 0;
 }
 
-/* @syscalls: the device's own ones for the allow-list; NULL for the seal. */
-static int compile(uint32_t default_action, const int *syscalls, struct sandbox_filter *program)
+/* @sandbox: of the device for the allow-list; NULL for the seal. */
+static int compile(uint32_t default_action, const struct sandbox *sandbox,
+		   struct sandbox_filter *program)
 {
 	scmp_filter_ctx filter = seccomp_init(default_action);
 	int rc;
@@ -137,17 +152,17 @@ static int compile(uint32_t default_action, const int *syscalls, struct sandbox_
 		return -ENOMEM;
 	rc = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
 	if (!rc)
-		rc = syscalls ? add_enter_rules(filter, syscalls) : add_seal_rules(filter);
+		rc = sandbox ? add_enter_rules(filter, sandbox) : add_seal_rules(filter);
 	if (!rc)
 		rc = export_program(filter, program);
 	seccomp_release(filter);
 	return rc;
 }
 
-int sandbox_compile_filters(const int *syscalls, struct sandbox_filter *enter,
+int sandbox_compile_filters(const struct sandbox *sandbox, struct sandbox_filter *enter,
 			    struct sandbox_filter *seal)
 {
-	int rc = compile(SCMP_ACT_KILL_PROCESS, syscalls, enter);
+	int rc = compile(SCMP_ACT_KILL_PROCESS, sandbox, enter);
 
 	return rc ? rc : compile(SCMP_ACT_ALLOW, NULL, seal);
 }

@@ -95,6 +95,7 @@ int virtqueue_start(struct virtqueue *vq, const struct virtqueue_layout *layout)
 	vq->used_idx = layout->base;
 	vq->signalled_used = layout->base;
 	vq->budget = 0;
+	vq->held = false;
 	return 0;
 }
 
@@ -251,6 +252,12 @@ static int walk_chain(struct virtqueue *vq, uint16_t head, struct virtqueue_chai
 	return -EINVAL;
 }
 
+/* Release: entries and data are there before the index that announces them. */
+static void publish_used(struct virtqueue *vq)
+{
+	__atomic_store_n(&vq->used->idx, htole16(vq->used_idx), __ATOMIC_RELEASE);
+}
+
 static void push_used(struct virtqueue *vq, uint16_t head, uint32_t written)
 {
 	struct virtq_used_elem *elem = &vq->used->ring[vq->used_idx & (vq->size - 1)];
@@ -258,8 +265,8 @@ static void push_used(struct virtqueue *vq, uint16_t head, uint32_t written)
 	elem->id = htole32(head);
 	elem->len = htole32(written);
 	vq->used_idx++;
-	/* Release: the entry and the data are there before the index that announces them. */
-	__atomic_store_n(&vq->used->idx, htole16(vq->used_idx), __ATOMIC_RELEASE);
+	if (!vq->held)
+		publish_used(vq);
 }
 
 static void drop_head(struct virtqueue *vq, uint16_t head)
@@ -310,6 +317,46 @@ void virtqueue_push(struct virtqueue *vq, const struct virtqueue_chain *chain, u
 void virtqueue_drop(struct virtqueue *vq, const struct virtqueue_chain *chain)
 {
 	drop_head(vq, chain->head);
+}
+
+void virtqueue_hold(struct virtqueue *vq)
+{
+	const struct device_report_wire *report = vq->dma->report;
+
+	vq->mark = (struct virtqueue_mark){
+		.last_avail = vq->last_avail - 1,
+		.used_idx = vq->used_idx,
+		.budget = vq->budget + 1,
+		.requests = report->requests,
+		.bytes_to_device = report->bytes_to_device,
+		.bytes_from_device = report->bytes_from_device,
+	};
+	vq->held = true;
+	/* The ring has no more chains than this. */
+	vq->budget = vq->size;
+}
+
+void virtqueue_publish(struct virtqueue *vq)
+{
+	uint16_t taken = vq->last_avail - vq->mark.last_avail;
+
+	vq->held = false;
+	vq->budget = vq->mark.budget > taken ? vq->mark.budget - taken : 0;
+	if (!vq->broken)
+		publish_used(vq);
+}
+
+void virtqueue_rewind(struct virtqueue *vq)
+{
+	struct device_report_wire *report = vq->dma->report;
+
+	vq->held = false;
+	vq->last_avail = vq->mark.last_avail;
+	vq->used_idx = vq->mark.used_idx;
+	vq->budget = vq->mark.budget;
+	report->requests = vq->mark.requests;
+	report->bytes_to_device = vq->mark.bytes_to_device;
+	report->bytes_from_device = vq->mark.bytes_from_device;
 }
 
 /* 2.7.10.1: has the index gone past the event on its way from @old to @new? */

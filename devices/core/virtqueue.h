@@ -86,6 +86,16 @@ struct virtqueue_chain {
 	uint64_t writable_len;
 };
 
+/* Where virtqueue_rewind() goes back to. */
+struct virtqueue_mark {
+	uint16_t last_avail;
+	uint16_t used_idx;
+	uint16_t budget;
+	uint64_t requests; /* of the report, like the next two */
+	uint64_t bytes_to_device;
+	uint64_t bytes_from_device;
+};
+
 struct virtqueue {
 	struct dma_space *dma; /* not owned */
 	unsigned int index;    /* of this queue in its device */
@@ -106,6 +116,8 @@ struct virtqueue {
 	uint16_t used_idx;	 /* ours; used.idx in guest memory is only written */
 	uint16_t signalled_used; /* used_idx when the driver was last considered for an interrupt */
 	uint16_t budget;	 /* chains left in this batch */
+	bool held;		 /* used.idx stays behind used_idx */
+	struct virtqueue_mark mark;
 };
 
 /* Where the driver put the rings (DMA addresses) and what was negotiated. */
@@ -165,6 +177,16 @@ void virtqueue_push(struct virtqueue *vq, const struct virtqueue_chain *chain, u
 
 /* Completes a chain that makes no sense to the device, as a malformed one. */
 void virtqueue_drop(struct virtqueue *vq, const struct virtqueue_chain *chain);
+
+/*
+ * Several chains for one thing, of which the driver must see all or none (5.1.6.4.1): the chain that
+ * was popped last, and those popped from here on, are completed out of the driver's sight. The
+ * budget does not end in between. Then either virtqueue_publish() shows them, all at once, or
+ * virtqueue_rewind() puts them back as if they had never been popped.
+ */
+void virtqueue_hold(struct virtqueue *vq);
+void virtqueue_publish(struct virtqueue *vq);
+void virtqueue_rewind(struct virtqueue *vq);
 
 /*
  * True when the driver wants an interrupt for what was pushed since the last call (2.7.7, 2.7.10).

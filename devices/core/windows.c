@@ -6,6 +6,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+/* Bytes of the page that a window begins in, before the window. */
+static uint64_t bytes_before(uint64_t file_offset)
+{
+	return file_offset % (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 /*
  * Sizes are not rounded up: the rest of a last page must not become part of the window. Nor does the
  * page that it begins in, if it does not begin with it: where DMA addresses are offsets into a
@@ -21,7 +27,7 @@ static int map_region(struct dma_space *space, const struct vhost_user_memory_re
 		.prot = PROT_READ | PROT_WRITE,
 		.file_offset = region->mmap_offset,
 	};
-	uint64_t before = region->mmap_offset % (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t before = bytes_before(region->mmap_offset);
 	uint8_t *host;
 	int rc;
 
@@ -47,6 +53,17 @@ int windows_map(struct dma_space *space, const struct vhost_user_msg *msg)
 	for (uint32_t i = 0; i < msg->payload.memory.nregions && !rc; i++)
 		rc = map_region(space, &msg->payload.memory.regions[i], msg->fds[i]);
 	return rc;
+}
+
+void windows_unmap(struct dma_space *space)
+{
+	for (unsigned int i = 0; i < space->nr_windows; i++) {
+		const struct dma_window *window = &space->windows[i];
+		const uint64_t before = bytes_before(window->file_offset);
+
+		munmap(window->host - before, window->size + before);
+	}
+	space->nr_windows = 0;
 }
 
 int windows_move(struct dma_space *space, const struct vhost_user_msg *msg)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /*
- * SET_MEM_TABLE -> mapped DMA windows. The first table is the only mapping step in the life of a
- * device process; a later one only tells new addresses of the same windows.
+ * SET_MEM_TABLE -> mapped DMA windows. With minivmm the first table is the only mapping step in the
+ * life of a device process; a later one only tells new addresses of the same windows. A foreign
+ * front-end has other windows at times: QEMU when the firmware turns ranges of RAM into ROM.
  */
 #ifndef DEVICES_CORE_WINDOWS_H
 #define DEVICES_CORE_WINDOWS_H
@@ -23,5 +24,8 @@ int windows_map(struct dma_space *space, const struct vhost_user_msg *msg);
  * same windows by number, size and place in the file, or as above.
  */
 int windows_move(struct dma_space *space, const struct vhost_user_msg *msg);
+
+/* Unmaps all windows; pointers into them are of no use any more. */
+void windows_unmap(struct dma_space *space);
 
 #endif

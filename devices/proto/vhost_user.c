@@ -15,6 +15,7 @@ enum fd_rule {
 	FDS_NONE,
 	FDS_VRING,  /* one, or none with VHOST_USER_VRING_NOFD */
 	FDS_REGION, /* one per memory region */
+	FDS_ONE,
 };
 
 /* How long its payload is. */
@@ -50,7 +51,9 @@ static const struct request_rule {
 	{ VHOST_USER_SET_PROTOCOL_FEATURES, 8, SIZE_FIXED, FDS_NONE, "SET_PROTOCOL_FEATURES" },
 	{ VHOST_USER_GET_QUEUE_NUM, 0, SIZE_FIXED, FDS_NONE, "GET_QUEUE_NUM" },
 	{ VHOST_USER_SET_VRING_ENABLE, 8, SIZE_FIXED, FDS_NONE, "SET_VRING_ENABLE" },
+	{ VHOST_USER_SET_BACKEND_REQ_FD, 0, SIZE_FIXED, FDS_ONE, "SET_BACKEND_REQ_FD" },
 	{ VHOST_USER_GET_CONFIG, CONFIG_OFFSET, SIZE_CONFIG, FDS_NONE, "GET_CONFIG" },
+	{ VHOST_USER_SET_CONFIG, CONFIG_OFFSET, SIZE_CONFIG, FDS_NONE, "SET_CONFIG" },
 	{ VHOST_USER_MINIVMM_GET_REPORT, 0, SIZE_FIXED, FDS_NONE, "MINIVMM_GET_REPORT" },
 };
 
@@ -103,6 +106,8 @@ static int check_fds(const struct vhost_user_msg *msg, const struct request_rule
 
 	if (rule->fd_rule == FDS_REGION) {
 		want = msg->payload.memory.nregions;
+	} else if (rule->fd_rule == FDS_ONE) {
+		want = 1;
 	} else if (rule->fd_rule == FDS_VRING) {
 		if (msg->payload.u64 & ~(VHOST_USER_VRING_IDX | VHOST_USER_VRING_NOFD))
 			return -EBADMSG;

@@ -11,7 +11,11 @@
  *	SET_PROTOCOL_FEATURES, SET_OWNER
  *	SET_MEM_TABLE with descriptors                 maps the DMA windows; a later one, while
  *	                                               no ring runs, only moves them
- *	GET_CONFIG                                     configuration space, fetched once
+ *	GET_CONFIG                                     configuration space, fetched at the start
+ *	                                               and when it has changed
+ *	SET_CONFIG                                     a terminal's size, say
+ *	SET_BACKEND_REQ_FD                             where the back-end sends what it says unasked:
+ *	                                               BACKEND_CONFIG_CHANGE_MSG
  *	SET_FEATURES, SET_VRING_{NUM,BASE,ADDR,
  *	KICK,CALL,ERR,ENABLE} at DRIVER_OK
  *	GET_VRING_BASE at reset                        stops the ring, tells the next index
@@ -44,10 +48,15 @@ enum vhost_user_request {
 	VHOST_USER_SET_PROTOCOL_FEATURES = 16,
 	VHOST_USER_GET_QUEUE_NUM = 17,
 	VHOST_USER_SET_VRING_ENABLE = 18,
+	VHOST_USER_SET_BACKEND_REQ_FD = 21,
 	VHOST_USER_GET_CONFIG = 24,
+	VHOST_USER_SET_CONFIG = 25,
 	/* Ours, only after VHOST_USER_PROTOCOL_F_MINIVMM_REPORT; far from the numbers in use. */
 	VHOST_USER_MINIVMM_GET_REPORT = 0x4d56,
 };
+
+/* On the socket of SET_BACKEND_REQ_FD, from the back-end; no payload. */
+#define VHOST_USER_BACKEND_CONFIG_CHANGE_MSG 2u
 
 /* Header flags: version in bits 0-1. */
 #define VHOST_USER_VERSION	0x1u
@@ -61,6 +70,7 @@ enum vhost_user_request {
 /* Protocol feature bits of the subset. */
 #define VHOST_USER_PROTOCOL_F_MQ	     0
 #define VHOST_USER_PROTOCOL_F_REPLY_ACK	     3
+#define VHOST_USER_PROTOCOL_F_BACKEND_REQ    5
 #define VHOST_USER_PROTOCOL_F_CONFIG	     9
 #define VHOST_USER_PROTOCOL_F_MINIVMM_REPORT 62
 
@@ -94,7 +104,7 @@ struct vhost_user_vring_addr {
 struct vhost_user_memory_region {
 	uint64_t guest_phys_addr; /* DMA address of the window */
 	uint64_t memory_size;	  /* bytes */
-	uint64_t userspace_addr;  /* the same DMA address: the back-end needs no other of ours */
+	uint64_t userspace_addr;  /* SET_VRING_ADDR counts from here; of ours no address at all */
 	uint64_t mmap_offset;	  /* into the descriptor that travels with the message */
 };
 

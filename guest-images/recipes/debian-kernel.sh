@@ -12,7 +12,7 @@ debian-6.1) meta=linux-image-cloud-amd64 ;;
 esac
 
 # In the order of loading; what they depend on is found by modprobe.
-modules=(virtio_pci virtio_blk virtio_console virtio-rng)
+modules=(virtio_pci virtio_blk virtio_console virtio-rng virtio_net vmw_vsock_virtio_transport virtiofs)
 
 recipe_inputs() {
 	find_kernel_package "$meta"

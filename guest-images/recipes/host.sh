@@ -7,8 +7,9 @@
 links=(host/vmlinuz host/initrd)
 meta=linux-image-6.12-amd64
 
-# In the order of loading; what they depend on is found by modprobe.
-modules=(9pnet_virtio 9p kvm-amd)
+# In the order of loading; what they depend on is found by modprobe. The last three are what tests of
+# the network have instead of one.
+modules=(9pnet_virtio 9p kvm-amd loop tun dummy veth)
 
 recipe_inputs() {
 	find_kernel_package "$meta"

@@ -4,6 +4,7 @@
  *
  *	--line TEXT     stop when standard output has a line that begins with TEXT
  *	--memory        then print the memory of all its processes without that of the guest
+ *	--each          and that of each device process
  *	--count         count events, in all and from each line "begin NAME" to the line "end NAME"
  *	--console FILE  keep what the VMM writes to standard output
  *	--limit MS      give up after so long without a byte from it (status 3)
@@ -32,6 +33,7 @@
 struct options {
 	const char *line;
 	bool memory;
+	bool each;
 	bool count;
 	int console;
 	unsigned int limit_ms;
@@ -149,6 +151,7 @@ static void parse(struct options *options, int argc, char **argv)
 	static const struct option known[] = {
 		{ "line", required_argument, NULL, 'l' },
 		{ "memory", no_argument, NULL, 'm' },
+		{ "each", no_argument, NULL, 'e' },
 		{ "count", no_argument, NULL, 'c' },
 		{ "console", required_argument, NULL, 'o' },
 		{ "limit", required_argument, NULL, 't' },
@@ -163,6 +166,9 @@ static void parse(struct options *options, int argc, char **argv)
 			break;
 		case 'm':
 			options->memory = true;
+			break;
+		case 'e':
+			options->each = true;
 			break;
 		case 'c':
 			options->count = true;
@@ -218,7 +224,7 @@ int main(int argc, char **argv)
 	for (size_t i = 1; i < watch.counts.count; i++)
 		printf("%s=%llu\n", event_counts_name(i), (unsigned long long)totals[i]);
 	if (status == 0 && options.memory)
-		memory_print(pid);
+		memory_print(pid, options.each);
 	if (status != 1)
 		kill(pid, SIGKILL);
 	waitpid(pid, &(int){ 0 }, 0);

@@ -23,6 +23,16 @@
 # followed by -shared for one pool for all devices, by its size, and by -unpatched for a kernel without
 # our patches.
 #
+# Where other devices are compared:
+#
+#	minivmm-...-tap    a network interface that is a tap of the host
+#	qemu...-tap
+#	minivmm-...-user   one behind passt; QEMU's is started by $helper, a command line
+#	qemu...-user
+#	minivmm-...-vsock
+#	minivmm-...-all    a disk, a tap, an entropy source, vsock and a console port
+#	qemu...-all        likewise, without vsock
+#
 # The caller may set $initrd, $kernel and $disks, their number.
 
 # shellcheck disable=SC2034 # used by the sourcing script
@@ -53,6 +63,41 @@ restricted_dma() {
 	echo "$value"
 }
 
+# passt as minivmm calls it where there is no route.
+passt_command=(passt --foreground --stderr --quiet --ipv4-only --interface lo --address 10.0.2.15
+	--netmask 24 --gateway 10.0.2.2 --mac-addr 52:55:0a:00:02:02)
+
+# Adds all devices but disks.
+minivmm_devices() {
+	case $1 in *-tap | *-all) command+=(--net tap=tap0) ;; esac
+	case $1 in *-user) command+=(--net user) ;; esac
+	case $1 in *-vsock | *-all) command+=(--vsock cid=3,path=/tmp/vsock) ;; esac
+	case $1 in *-all) command+=(--rng --port bench=file:/tmp/port) ;; esac
+}
+
+# The same of QEMU, with $dma for each.
+qemu_devices() {
+	local net=virtio-net-device,netdev=net$dma
+	case $1 in
+	*-tap | *-all)
+		command+=(-netdev tap,id=net,ifname=tap0,script=no,downscript=no,vhost=off
+			-device "$net")
+		;;
+	*-user)
+		helper=("${passt_command[@]}" --one-off --socket /tmp/passt.socket)
+		command+=(-netdev stream,id=net,server=off,addr.type=unix,addr.path=/tmp/passt.socket
+			-device "$net")
+		;;
+	esac
+	case $1 in
+	*-all)
+		command+=(-device "virtio-rng-device$dma" -device "virtio-serial-device$dma"
+			-chardev file,id=port,path=/tmp/port
+			-device virtserialport,chardev=port,name=bench)
+		;;
+	esac
+}
+
 minivmm_command() {
 	local name=$1 i dma
 	command=("${minivmm_base[@]}" --kernel "$kernel" --initrd "$initrd" --cmdline "$words")
@@ -62,6 +107,7 @@ minivmm_command() {
 	for ((i = 0; i < disks; i++)); do
 		command+=(--disk "/bench/disk$i")
 	done
+	minivmm_devices "$name"
 }
 
 qemu_command() {
@@ -78,12 +124,14 @@ qemu_command() {
 		command+=(-drive "file=/bench/disk$i,format=raw,if=none,id=disk$i"
 			-device "virtio-blk-device,drive=disk$i$dma")
 	done
+	qemu_devices "$name"
 }
 
 vmm() {
 	local name=$1 words=$2 disks=${disks:-0}
 	local initrd=${initrd:-/bench/boot.cpio} kernel=${kernel:-/bench/bzImage}
-	case $name in *-disk*) disks=1 ;; esac
+	helper=()
+	case $name in *-disk* | *-all) disks=1 ;; esac
 	case $name in
 	*-vmlinux*) kernel=/bench/vmlinux ;;
 	*-unpatched*) kernel=/bench/bzImage ;;

@@ -13,6 +13,7 @@ struct memory {
 	uint64_t private_kib;	/* Private_Clean + Private_Dirty */
 	uint64_t anonymous_kib; /* Anonymous */
 	uint64_t guest_kib;	/* private in what was left out */
+	bool each;		/* tell of each device process by itself */
 };
 
 /* One mapping, of which the last line tells whether it is the guest's. */
@@ -51,10 +52,38 @@ static void take_line(struct memory *memory, struct mapping *mapping, const char
 		mapping->anonymous_kib += kib;
 }
 
+/* What kind of device process @pid is: the first word behind the name of the program; or NULL. */
+static const char *device_kind(pid_t pid, char *line, size_t size)
+{
+	static const char program[] = "minivmm-device";
+	FILE *file;
+	size_t len;
+
+	snprintf(line, size, "/proc/%d/cmdline", pid);
+	file = fopen(line, "re");
+	if (!file)
+		return NULL;
+	len = fread(line, 1, size - 1, file);
+	fclose(file);
+	line[len] = '\0';
+	return len > sizeof(program) && strcmp(line, program) == 0 ? line + sizeof(program) : NULL;
+}
+
+static void print_device(const struct memory *memory, uint64_t private_before, pid_t pid)
+{
+	char line[512];
+	const char *kind = device_kind(pid, line, sizeof(line));
+
+	if (kind)
+		printf("private.%s=%llu\n", kind,
+		       (unsigned long long)(memory->private_kib - private_before));
+}
+
 static void add_process(void *opaque, pid_t pid, pid_t tid)
 {
 	struct memory *memory = opaque;
 	struct mapping mapping = { 0 };
+	uint64_t private_before = memory->private_kib;
 	char line[512];
 	FILE *file;
 
@@ -68,11 +97,13 @@ static void add_process(void *opaque, pid_t pid, pid_t tid)
 	while (fgets(line, sizeof(line), file))
 		take_line(memory, &mapping, line);
 	fclose(file);
+	if (memory->each)
+		print_device(memory, private_before, pid);
 }
 
-void memory_print(pid_t pid)
+void memory_print(pid_t pid, bool each)
 {
-	struct memory memory = { 0 };
+	struct memory memory = { .each = each };
 
 	process_tree_visit(pid, add_process, &memory);
 	printf("processes=%u\nprivate=%llu\nanonymous=%llu\nguest=%llu\n", memory.processes,

@@ -8,11 +8,18 @@ $1 == "syscalls" && name == "native" {
 	calls[$2 ", depth " part[1]] = calls[$2 ", depth " part[1]] sprintf(", %s %.2f", part[2], $4)
 }
 
-# Microseconds to milliseconds, KiB to MiB, counts to counts for one of the 2000 requests.
+# Microseconds to milliseconds, KiB to MiB but for a single device process, counts to counts for one of the
+# 2000 requests or 500 turns, requests of 64 KiB to MiB a second.
 function scaled(figure, value) {
-	if (name == "boot" && figure != "processes")
+	if (figure ~ /^private\./ || figure == "processes")
+		return value
+	if (name == "boot" || name == "devices")
 		return figure ~ /private|anonymous/ ? value / 1024 : value / 1000
-	return name == "counts" ? value / 2000 : value
+	if (figure == "send" || figure == "receive")
+		return 1e6 / 16 / value
+	if (figure ~ /\.(exits|exits_to_user|syscalls)$/)
+		return value / (name == "counts" ? 2000 : 500)
+	return value
 }
 
 function shown(value) {
@@ -20,16 +27,21 @@ function shown(value) {
 }
 
 # The median, with lowest and highest where they differ by more than 2 %.
-function spread(vmm, figure,    middle, low, high, text) {
+function spread(vmm, figure,    middle, low, high, other, text) {
 	middle = median(vmm, figure)
 	low = lowest(vmm, figure)
 	high = highest(vmm, figure)
 	if (figure == "processes")
 		return middle
 	text = shown(scaled(figure, middle))
-	if (high - low > 0.02 * middle)
-		text = text " (" shown(scaled(figure, low)) " to " shown(scaled(figure, high)) ")"
-	return text
+	if (high - low <= 0.02 * middle)
+		return text
+	low = scaled(figure, low)
+	high = scaled(figure, high)
+	if (low > high) {
+		other = low; low = high; high = other
+	}
+	return text " (" shown(low) " to " shown(high) ")"
 }
 
 # Events of a load for each request, without those that a load without requests has too.

@@ -20,48 +20,66 @@
 #include "devices/core/backend.h"
 #include "devices/core/sandbox.h"
 
+#define MAX_ARGS (DEVICE_MAX_BACKENDS + 16)
+
 static void run_executable(const char *path, const char *kind, const struct device_options *options,
 			   int sock, bool confined)
 {
-	char control[16], backend[16];
-	const char *argv[12] = { path, kind, "--control-fd", control };
-	int argc = 4;
+	char control[24], backends[DEVICE_MAX_BACKENDS][24];
+	const char *argv[MAX_ARGS + 1] = { path, kind, control };
+	int argc = 3;
 
 	fcntl(sock, F_SETFD, 0);
-	snprintf(control, sizeof(control), "%d", sock);
-	if (options->backend_fd >= 0) {
-		fcntl(options->backend_fd, F_SETFD, 0);
-		snprintf(backend, sizeof(backend), "%d", options->backend_fd);
-		argv[argc++] = "--backend-fd";
-		argv[argc++] = backend;
-	}
-	if (options->read_only)
-		argv[argc++] = "--read-only";
-	if (options->serial[0]) {
-		argv[argc++] = "--serial";
-		argv[argc++] = options->serial;
+	snprintf(control, sizeof(control), "--control-fd=%d", sock);
+	for (unsigned int i = 0; i < options->nr_backends; i++) {
+		fcntl(options->backend_fds[i], F_SETFD, 0);
+		snprintf(backends[i], sizeof(backends[i]), "--backend-fd=%d",
+			 options->backend_fds[i]);
+		argv[argc++] = backends[i];
 	}
 	if (!confined)
 		argv[argc++] = "--sandbox=off";
+	for (const char *const *setting = options->settings; setting && *setting && argc < MAX_ARGS;
+	     setting++)
+		argv[argc++] = *setting;
 	execv(path, (char **)argv);
 	_exit(127);
 }
 
-static int run_here(const char *kind, const struct device_options *options, int sock, bool confined)
+static bool is_backend(const struct device_options *options, int fd)
+{
+	for (unsigned int i = 0; i < options->nr_backends; i++) {
+		if (options->backend_fds[i] == fd)
+			return true;
+	}
+	return false;
+}
+
+static int run_here(const char *kind, const struct device_options *options, int sock, bool confined,
+		    bool foreign)
 {
 	struct device device;
-	struct sandbox sandbox = { .full = confined, .later_fds = 3 * DEVICE_MAX_QUEUES };
+	struct sandbox sandbox = { .full = confined, .keeps_mapping = foreign };
 	struct backend backend = { .device = &device, .sandbox = &sandbox, .sock = sock };
+	int fds[DEVICE_MAX_BACKENDS + 3];
 
 	/* As at an exec: what the test has open is not the device's. */
 	for (int fd = STDERR_FILENO + 1; fd < 256; fd++) {
-		if (fd != sock && fd != options->backend_fd)
+		if (fd != sock && !is_backend(options, fd))
 			close(fd);
 	}
 	if (device_create(&device, device_kind_find(kind), options))
 		return 1;
-	sandbox.fds = (const int[]){ sock, device.loop.epoll_fd, options->backend_fd, -1 };
+	fds[0] = sock;
+	fds[1] = device.loop.epoll_fd;
+	for (unsigned int i = 0; i < device.nr_backends; i++)
+		fds[2 + i] = device.backends[i].fd;
+	fds[2 + device.nr_backends] = -1;
+	sandbox.fds = fds;
 	sandbox.syscalls = device.ops->syscalls;
+	sandbox.ioctls = device.ops->ioctls;
+	sandbox.later_fds = 3 * DEVICE_MAX_QUEUES + 2 + device.ops->max_fds +
+			    (foreign ? VHOST_USER_MAX_FDS : 0);
 	sandbox.writes_files = device.ops->writes_files;
 	if (sandbox_enter(&sandbox) || backend_run(&backend))
 		return 1;
@@ -94,9 +112,10 @@ static void map_user(pid_t pid)
 }
 
 static void run_device(const char *kind, const struct device_options *options, int sock,
-		       bool confined)
+		       bool confined, bool foreign)
 {
-	const char *executable = getenv("MINIVMM_DEVICE");
+	/* It believes to serve minivmm on any socket that it is given. */
+	const char *executable = foreign ? NULL : getenv("MINIVMM_DEVICE");
 
 	/* What a device says of bad messages would be all over the results; a missing layer is news. */
 	if (!confined)
@@ -105,11 +124,11 @@ static void run_device(const char *kind, const struct device_options *options, i
 	signal(SIGXFSZ, SIG_IGN);
 	if (executable)
 		run_executable(executable, kind, options, sock, confined);
-	_exit(run_here(kind, options, sock, confined));
+	_exit(run_here(kind, options, sock, confined, foreign));
 }
 
-void mock_start(struct mock_frontend *fe, const char *kind, const struct device_options *options,
-		bool confined)
+static void start(struct mock_frontend *fe, const char *kind, const struct device_options *options,
+		  bool confined, bool foreign)
 {
 	int pair[2], gate[2];
 	char byte;
@@ -121,7 +140,8 @@ void mock_start(struct mock_frontend *fe, const char *kind, const struct device_
 	fe->window = (struct vhost_user_memory_region){ MOCK_BASE, MOCK_POOL, MOCK_USER_BASE, 0 };
 	fe->protocol_features =
 		1ull << VHOST_USER_PROTOCOL_F_MQ | 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK |
-		1ull << VHOST_USER_PROTOCOL_F_CONFIG | 1ull << VHOST_USER_PROTOCOL_F_MINIVMM_REPORT;
+		1ull << VHOST_USER_PROTOCOL_F_BACKEND_REQ | 1ull << VHOST_USER_PROTOCOL_F_CONFIG |
+		1ull << VHOST_USER_PROTOCOL_F_MINIVMM_REPORT;
 	for (unsigned int i = 0; i < DEVICE_MAX_QUEUES; i++)
 		fe->kick[i] = fe->call[i] = fe->err[i] = -1;
 	fe->pid = syscall(SYS_clone, (confined ? SANDBOX_NAMESPACES : 0) | SIGCHLD, 0, 0, 0, 0);
@@ -130,7 +150,7 @@ void mock_start(struct mock_frontend *fe, const char *kind, const struct device_
 		close(pair[0]);
 		close(gate[1]);
 		if (read(gate[0], &byte, 1) == 0)
-			run_device(kind, options, pair[1], confined);
+			run_device(kind, options, pair[1], confined, foreign);
 		_exit(126);
 	}
 	if (confined)
@@ -138,6 +158,18 @@ void mock_start(struct mock_frontend *fe, const char *kind, const struct device_
 	close(gate[0]);
 	close(gate[1]);
 	close(pair[1]);
+}
+
+void mock_start(struct mock_frontend *fe, const char *kind, const struct device_options *options,
+		bool confined)
+{
+	start(fe, kind, options, confined, false);
+}
+
+void mock_start_foreign(struct mock_frontend *fe, const char *kind,
+			const struct device_options *options, bool confined)
+{
+	start(fe, kind, options, confined, true);
 }
 
 int mock_wait(struct mock_frontend *fe)

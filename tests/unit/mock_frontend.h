@@ -15,8 +15,8 @@
 
 #define MOCK_BASE      0x80000000ull	 /* DMA address of the window */
 #define MOCK_USER_BASE 0x7f0000000000ull /* ... and as SET_VRING_ADDR names it */
-#define MOCK_POOL      (4ull << 20)
-#define MOCK_TIMEOUT   2000 /* milliseconds for any answer */
+#define MOCK_POOL      (20ull << 20)	 /* a megabyte for each queue */
+#define MOCK_TIMEOUT   2000		 /* milliseconds for any answer */
 
 struct mock_frontend {
 	int sock;
@@ -38,6 +38,10 @@ struct mock_frontend {
  */
 void mock_start(struct mock_frontend *fe, const char *kind, const struct device_options *options,
 		bool confined);
+
+/* The same for a device that expects a front-end which is not minivmm; always a fork of the test. */
+void mock_start_foreign(struct mock_frontend *fe, const char *kind,
+			const struct device_options *options, bool confined);
 
 /* Closes the connection and returns how the process ended, as waitpid() tells. */
 int mock_stop(struct mock_frontend *fe);

@@ -7,7 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define MANY_FDS (VHOST_USER_MAX_FDS + 4)
+#define MANY_FDS 253 /* as many as the kernel lets through at once */
 
 /* The good answer to @request, in place; false when none is due. */
 static bool make_answer(const struct scripted_backend *backend, struct vhost_user_msg *msg)
@@ -26,7 +26,13 @@ static bool make_answer(const struct scripted_backend *backend, struct vhost_use
 		msg->hdr.size = sizeof(msg->payload.u64);
 		msg->payload.u64 = backend->protocol_features;
 		return true;
+	case VHOST_USER_GET_QUEUE_NUM:
+		msg->hdr.size = sizeof(msg->payload.u64);
+		msg->payload.u64 = backend->queue_num;
+		return true;
 	case VHOST_USER_GET_CONFIG:
+		if (msg->payload.config.size > backend->config_len)
+			msg->hdr.size = 0;
 		for (uint32_t i = 0; i < msg->payload.config.size; i++)
 			msg->payload.config.region[i] = (uint8_t)(0x40 + i);
 		return true;
@@ -68,8 +74,7 @@ static void send_raw(int sock, const void *data, size_t len, unsigned int nr)
 	(void)sendmsg(sock, &mh, MSG_NOSIGNAL);
 }
 
-/* Until the other end has had enough. */
-/* Byte by byte, and never the last one: a front-end that looks late must not find all of it. */
+/* Byte by byte, until the other end has had enough, and never the last one: a front-end that looks late must not find all of it. */
 static void trickle(const struct scripted_backend *backend, const uint8_t *data, size_t len)
 {
 	for (size_t i = 0; i + 1 < len; i++) {
@@ -150,12 +155,16 @@ static void *serve(void *opaque)
 		if (vhost_user_recv(backend->sock, received, -1) != 1)
 			break;
 		backend->nr_messages++;
+		if (received->hdr.request == backend->hang_up_at)
+			break;
 		msg = *received;
 		if (!make_answer(backend, &msg))
 			continue;
 		if (backend->fault == FAULT_NONE || faulty ||
 		    msg.hdr.request != backend->fault_at) {
 			(void)vhost_user_send(backend->sock, &msg);
+			if (msg.hdr.request == backend->twice_at)
+				(void)vhost_user_send(backend->sock, &msg);
 			continue;
 		}
 		faulty = true;
@@ -171,9 +180,13 @@ void scripted_backend_init(struct scripted_backend *backend)
 {
 	*backend = (struct scripted_backend){
 		.features = 1ull << 32 | 1ull << VHOST_USER_F_PROTOCOL_FEATURES | 1ull << 9,
-		.protocol_features = 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK |
+		.protocol_features = 1ull << VHOST_USER_PROTOCOL_F_MQ |
+				     1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK |
+				     1ull << VHOST_USER_PROTOCOL_F_BACKEND_REQ |
 				     1ull << VHOST_USER_PROTOCOL_F_CONFIG |
 				     1ull << VHOST_USER_PROTOCOL_F_MINIVMM_REPORT,
+		.queue_num = 4,
+		.config_len = VHOST_USER_MAX_CONFIG,
 		.report = { .requests = 1234, .nr_violations = 1 },
 		.trickle_us = 5000,
 	};

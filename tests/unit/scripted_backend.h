@@ -12,7 +12,7 @@
 #include "devices/proto/report.h"
 #include "devices/proto/vhost_user.h"
 
-#define SCRIPT_MAX_MESSAGES 64
+#define SCRIPT_MAX_MESSAGES 128
 
 enum fault {
 	FAULT_NONE,
@@ -39,9 +39,13 @@ struct scripted_backend {
 	/* Before scripted_backend_start(). */
 	uint64_t features;
 	uint64_t protocol_features;
+	uint64_t queue_num;
+	uint32_t config_len; /* bytes; who asks for more is answered with nothing */
 	struct device_report_wire report;
 	enum fault fault;
 	uint32_t fault_at;	 /* request */
+	uint32_t twice_at;	 /* request that is answered two times; 0: none */
+	uint32_t hang_up_at;	 /* request, whether or not it has an answer; 0: never */
 	unsigned int trickle_us; /* between two bytes */
 
 	/* After scripted_backend_join(): messages in their order, with their descriptors. */

@@ -49,8 +49,8 @@ Test(config_machine, a_disk_may_say_its_own_transport)
 	for (size_t i = 0; i < LENGTH(cases); i++) {
 		expect_run(&p, cases[i].words);
 		cr_expect_eq(p.config.transport, cases[i].all, "%s", cases[i].words);
-		cr_expect_eq(p.config.disks[0].transport, cases[i].first, "%s", cases[i].words);
-		cr_expect_eq(p.config.disks[1].transport, cases[i].second, "%s", cases[i].words);
+		cr_expect_eq(p.config.devices[0].transport, cases[i].first, "%s", cases[i].words);
+		cr_expect_eq(p.config.devices[1].transport, cases[i].second, "%s", cases[i].words);
 		finish(&p);
 	}
 }

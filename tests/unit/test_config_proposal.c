@@ -39,7 +39,7 @@ Test(config_proposal, accepted)
 		{ "cap", "--proposal swiotlb-feature=0x2A", PROPOSAL_SWIOTLB_FEATURE, 42 },
 		{ "cap", "--proposal swiotlb-feature=024", PROPOSAL_SWIOTLB_FEATURE, 24 },
 		{ "cap", "--proposal swiotlb-cfg-type=11", PROPOSAL_SWIOTLB_CFG_TYPE, 11 },
-		{ "config", "--proposal swiotlb-feature=63", PROPOSAL_SWIOTLB_FEATURE, 63 },
+		{ "config", "--proposal swiotlb-feature=49", PROPOSAL_SWIOTLB_FEATURE, 49 },
 		{ "config", "--proposal swiotlb-config=0x48", PROPOSAL_SWIOTLB_CONFIG, 72 },
 		{ "dmb", "--proposal dmb-feature=49", PROPOSAL_DMB_FEATURE, 49 },
 		{ "dmb", "--proposal dmb-config=68", PROPOSAL_DMB_CONFIG, 68 },

@@ -9,7 +9,7 @@ TestSuite(confine_mechanism, .init = cr_redirect_stderr);
 #define PLATFORM VIRTIO_F_ACCESS_PLATFORM
 #define SWIOTLB	 (1ull << 27)
 #define DMB	 (1ull << 44)
-#define OTHER	 (1ull << 60) /* where --proposal puts a bit */
+#define OTHER	 (1ull << 48) /* where --proposal puts a bit */
 
 #define POOL 0x200000ull /* bytes */
 
@@ -124,9 +124,9 @@ Test(confine_mechanism, promises_by_other_numbers)
 		const char *key;
 		const char *refusal;
 	} cases[] = {
-		{ MECHANISM_CAP, "swiotlb-feature", "VIRTIO_F_SWIOTLB (bit 60)" },
-		{ MECHANISM_CONFIG, "swiotlb-feature", "VIRTIO_F_SWIOTLB (bit 60)" },
-		{ MECHANISM_DMB, "dmb-feature", "VIRTIO_F_DMB (bit 60)" },
+		{ MECHANISM_CAP, "swiotlb-feature", "VIRTIO_F_SWIOTLB (bit 48)" },
+		{ MECHANISM_CONFIG, "swiotlb-feature", "VIRTIO_F_SWIOTLB (bit 48)" },
+		{ MECHANISM_DMB, "dmb-feature", "VIRTIO_F_DMB (bit 48)" },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -134,7 +134,7 @@ Test(confine_mechanism, promises_by_other_numbers)
 		struct virtio_device *device = &b.device;
 
 		init(&b, cases[i].mechanism, true);
-		cr_assert_eq(proposal_set(&device->proposal, cases[i].key, 60), 0);
+		cr_assert_eq(proposal_set(&device->proposal, cases[i].key, 48), 0);
 		device->offered = V1 | mechanism_features(device->mechanism, &device->proposal);
 		device->required = V1 | mechanism_promise(device->mechanism, &device->proposal);
 		device->accepted = V1 | PLATFORM | OTHER;
@@ -164,11 +164,11 @@ Test(confine_mechanism, hints)
 		{ MECHANISM_CAP, V1 | SWIOTLB, 0,
 		  "; the driver acknowledged bit 27 and does not keep to it: does it take it for "
 		  "the legacy VIRTIO_F_ANY_LAYOUT?" },
-		{ MECHANISM_CAP, V1 | OTHER, 60,
-		  "; the driver acknowledged bit 60 and does not keep to it" },
+		{ MECHANISM_CAP, V1 | OTHER, 48,
+		  "; the driver acknowledged bit 48 and does not keep to it" },
 		{ MECHANISM_CAP, V1, 0, "; the driver did not accept VIRTIO_F_SWIOTLB (bit 27)" },
-		{ MECHANISM_CAP, V1 | PLATFORM, 60,
-		  "; the driver did not accept VIRTIO_F_SWIOTLB (bit 60)" },
+		{ MECHANISM_CAP, V1 | PLATFORM, 48,
+		  "; the driver did not accept VIRTIO_F_SWIOTLB (bit 48)" },
 		{ MECHANISM_CONFIG, V1 | SWIOTLB, 0,
 		  "; the driver acknowledged bit 27 and does not keep to it: does it take it for "
 		  "the legacy VIRTIO_F_ANY_LAYOUT?" },

@@ -11,7 +11,7 @@
 #include "devices/core/ring_features.h"
 #include "tests/unit/mock_frontend.h"
 
-static const struct device_options no_options = { .backend_fd = -1, .serial = "" };
+static const struct device_options no_options = { 0 };
 static struct mock_frontend fe;
 
 static void set_up(void)
@@ -82,6 +82,13 @@ static const struct misuse {
 	  8,
 	  false },
 	{ "queue count without MQ", FRESH, VHOST_USER_GET_QUEUE_NUM, { 0 }, 0, false },
+	{ "configuration set without CONFIG",
+	  FRESH,
+	  VHOST_USER_SET_CONFIG,
+	  { 0, 0, 0 },
+	  12,
+	  false },
+	{ "channel without BACKEND_REQ", FRESH, VHOST_USER_SET_BACKEND_REQ_FD, { 0 }, 0, true },
 	{ "configuration without CONFIG", FRESH, VHOST_USER_GET_CONFIG, { 0, 0, 0 }, 12, false },
 	{ "report without its feature", FRESH, VHOST_USER_MINIVMM_GET_REPORT, { 0 }, 0, false },
 	{ "queue 1 of 1: size", SHARED, VHOST_USER_SET_VRING_NUM, { 1, 64 }, 8, false },

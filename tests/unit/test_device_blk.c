@@ -1,176 +1,35 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* virtio-blk over a real file, through a whole vhost-user session. */
-#include <criterion/criterion.h>
-#include <endian.h>
-#include <fcntl.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "tests/unit/mock_frontend.h"
+#include "tests/unit/blk_bench.h"
 
-#define SECTORS 100ull
-#define TAIL	300 /* bytes behind the last whole sector */
-
-#define IN     0
-#define OUT    1
-#define FLUSH  4
-#define GET_ID 8
-
-#define OK     0
-#define IOERR  1
-#define UNSUPP 2
-#define NONE   0xee /* the device wrote no status */
-
-#define W VIRTQ_DESC_F_WRITE
-
-static struct mock_frontend fe;
-static struct device_options options;
-
-static void start(bool read_only, const char *serial)
-{
-	options = (struct device_options){
-		.backend_fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600),
-		.read_only = read_only,
-		.serial = serial,
-	};
-	cr_assert_geq(options.backend_fd, 0);
-	for (uint64_t i = 0; i < SECTORS; i++) {
-		uint8_t sector[512];
-
-		memset(sector, (int)i, sizeof(sector));
-		cr_assert_eq(pwrite(options.backend_fd, sector, 512, i * 512), 512);
-	}
-	cr_assert_eq(ftruncate(options.backend_fd, SECTORS * 512 + TAIL), 0);
-	mock_start(&fe, "blk", &options, false);
-	mock_connect(&fe, 1, 256);
-}
+static struct blk_bench b;
 
 static void set_up(void)
 {
-	start(false, "S3R1AL");
+	static const char *const settings[] = { "serial=S3R1AL", NULL };
+
+	blk_bench_start(&b, blk_bench_file(SECTORS, TAIL), settings, 1, 256);
 }
 
 static void tear_down(void)
 {
-	cr_expect_eq(mock_stop(&fe), 0);
+	cr_expect_eq(mock_stop(&b.fe), 0);
+	close(b.file);
 }
 
 TestSuite(device_blk, .init = set_up, .fini = tear_down);
 
-/* What stands in the chain: a header, pieces of data, room for the status. */
-struct request {
-	const char *what;
-	uint32_t type;
-	uint64_t sector;
-	uint32_t header_len; /* 16 */
-	uint16_t header_flags;
-	uint32_t data_len; /* over all pieces */
-	uint16_t data_flags;
-	uint32_t piece;	     /* bytes of a descriptor, everywhere; 0: one each */
-	uint32_t status_len; /* 1 */
-	uint16_t status_flags;
-	uint8_t status; /* expected */
-	uint32_t used;	/* expected */
-};
-
-static uint16_t add_part(struct mock_driver *driver, uint16_t index, uint64_t addr, uint32_t len,
-			 uint16_t flags, uint32_t piece)
-{
-	if (!piece)
-		piece = len ? len : 1;
-	for (uint32_t at = 0; at < len || at == 0; at += piece) {
-		uint32_t n = len - at < piece ? len - at : piece;
-
-		mock_set_desc(
-			mock_desc_table(driver), index,
-			(struct virtq_desc){ addr + at, n, flags | VIRTQ_DESC_F_NEXT, index + 1 });
-		index++;
-	}
-	return index;
-}
-
-static uint64_t data_addr;
-
-/* Performs the request with @data (in and out) and checks status and length. */
-static void perform(const struct request *request, void *data)
-{
-	struct mock_driver *driver = &fe.queues[0];
-	uint64_t header = MOCK_BASE + 0x100000, status = MOCK_BASE + 0x101000;
-	uint8_t *status_byte = mock_ptr(driver, status + request->status_len - 1);
-	struct virtq_used_elem elem;
-	uint16_t index = 0;
-
-	data_addr = MOCK_BASE + 0x200000;
-	memcpy(mock_ptr(driver, header), &(uint32_t){ htole32(request->type) }, 4);
-	memcpy(mock_ptr(driver, header + 8), &(uint64_t){ htole64(request->sector) }, 8);
-	if (data)
-		memcpy(mock_ptr(driver, data_addr), data, request->data_len);
-	*status_byte = NONE;
-	if (request->header_len)
-		index = add_part(driver, index, header, request->header_len, request->header_flags,
-				 request->piece);
-	if (request->data_len)
-		index = add_part(driver, index, data_addr, request->data_len, request->data_flags,
-				 request->piece);
-	if (request->status_len)
-		index = add_part(driver, index, status, request->status_len, request->status_flags,
-				 0);
-	mock_desc_table(driver)[index - 1].flags &= ~VIRTQ_DESC_F_NEXT;
-	mock_submit(driver, 0);
-	elem = mock_complete(&fe, 0);
-	cr_expect_eq(elem.len, request->used, "%s: used %u", request->what, elem.len);
-	if (request->status_len)
-		cr_expect_eq(*status_byte, request->status, "%s: status %u", request->what,
-			     *status_byte);
-	if (data)
-		memcpy(data, mock_ptr(driver, data_addr), request->data_len);
-}
-
-static void read_sectors(uint64_t sector, uint32_t len, uint32_t piece, uint8_t *data)
-{
-	const struct request request = {
-		"read", IN, sector, 16, 0, len, W, piece, 1, W, OK, len + 1
-	};
-
-	perform(&request, data);
-}
-
-static void write_sectors(uint64_t sector, uint32_t len, uint32_t piece, uint8_t *data)
-{
-	const struct request request = { "write", OUT, sector, 16, 0, len, 0, piece, 1, W, OK, 1 };
-
-	perform(&request, data);
-}
-
-struct config {
-	uint64_t capacity;
-	uint32_t size_max, seg_max;
-	uint8_t geometry[4];
-	uint32_t blk_size;
-};
-
-static struct config get_config(void)
-{
-	struct vhost_user_config reply = { .size = sizeof(struct config) };
-	struct config config;
-
-	mock_send(&fe, VHOST_USER_GET_CONFIG, 0, &reply, 12 + sizeof(config), -1);
-	cr_assert(mock_reply(&fe, VHOST_USER_GET_CONFIG, &reply, 12 + sizeof(config)));
-	memcpy(&config, reply.region, sizeof(config));
-	return config;
-}
-
 Test(device_blk, features)
 {
-	cr_expect_eq(fe.features & 0xffffff, 1 << 1 | 1 << 2 | 1 << 6 | 1 << 9);
+	cr_expect_eq(b.fe.features & 0xffffff,
+		     1 << 1 | 1 << 2 | 1 << 6 | 1 << 9 | 1 << 13 | 1 << 14);
 }
 
 Test(device_blk, configuration)
 {
-	struct config config = get_config();
+	struct blk_bench_config config = blk_bench_config(&b);
 
 	cr_expect_eq(le64toh(config.capacity), SECTORS);
 	cr_expect_eq(le32toh(config.blk_size), 512);
@@ -181,31 +40,29 @@ Test(device_blk, configuration)
 Test(device_blk, configuration_can_be_read_in_parts_and_beyond)
 {
 	struct vhost_user_config reply = { .offset = 4, .size = 12 };
-	uint8_t whole[24];
-	static const uint8_t zero[232];
+	const struct blk_bench_config whole = blk_bench_config(&b);
+	static const uint8_t zero[192];
 
-	memcpy(whole, &(struct config){ 0 }, 24);
-	*(struct config *)whole = get_config();
-	mock_send(&fe, VHOST_USER_GET_CONFIG, 0, &reply, 24, -1);
-	cr_assert(mock_reply(&fe, VHOST_USER_GET_CONFIG, &reply, 24));
-	cr_expect_eq(memcmp(reply.region, whole + 4, 12), 0);
-	reply.offset = 24;
-	reply.size = 232;
-	mock_send(&fe, VHOST_USER_GET_CONFIG, 0, &reply, 244, -1);
-	cr_assert(mock_reply(&fe, VHOST_USER_GET_CONFIG, &reply, 244));
-	cr_expect_eq(memcmp(reply.region, zero, 232), 0);
+	mock_send(&b.fe, VHOST_USER_GET_CONFIG, 0, &reply, 24, -1);
+	cr_assert(mock_reply(&b.fe, VHOST_USER_GET_CONFIG, &reply, 24));
+	cr_expect_eq(memcmp(reply.region, (const uint8_t *)&whole + 4, 12), 0);
+	reply.offset = 64;
+	reply.size = 192;
+	mock_send(&b.fe, VHOST_USER_GET_CONFIG, 0, &reply, 204, -1);
+	cr_assert(mock_reply(&b.fe, VHOST_USER_GET_CONFIG, &reply, 204));
+	cr_expect_eq(memcmp(reply.region, zero, 192), 0);
 }
 
 Test(device_blk, reads_what_the_file_holds)
 {
 	static uint8_t data[8192], zero[8192];
 
-	read_sectors(0, 512, 0, data);
+	blk_bench_read(&b, 0, 512, 0, data);
 	cr_expect_eq(memcmp(data, zero, 512), 0);
-	read_sectors(99, 512, 0, data);
+	blk_bench_read(&b, 99, 512, 0, data);
 	cr_expect_eq(data[0], 99);
 	cr_expect_eq(data[511], 99);
-	read_sectors(7, 8192, 0, data);
+	blk_bench_read(&b, 7, 8192, 0, data);
 	for (int i = 0; i < 8192; i++)
 		cr_assert_eq(data[i], 7 + i / 512);
 }
@@ -219,18 +76,21 @@ Test(device_blk, any_cut_into_descriptors)
 
 		for (size_t k = 0; k < sizeof(out); k++)
 			out[k] = k * 31 + i;
-		write_sectors(40, sizeof(out), pieces[i], out);
-		cr_assert_eq(pread(options.backend_fd, file, sizeof(file), 40 * 512), 1536);
+		blk_bench_write(&b, 40, sizeof(out), pieces[i], out);
+		cr_assert_eq(pread(b.file, file, sizeof(file), 40 * 512), 1536);
 		cr_expect_eq(memcmp(file, out, sizeof(out)), 0, "pieces of %u", pieces[i]);
-		read_sectors(40, sizeof(in), pieces[i], in);
+		blk_bench_read(&b, 40, sizeof(in), pieces[i], in);
 		cr_expect_eq(memcmp(in, out, sizeof(out)), 0, "pieces of %u", pieces[i]);
 	}
 }
 
-/* The bits of the row are those of struct request. */
-static const struct request requests[] = {
+/* The bits of the row are those of struct blk_request. */
+static const struct blk_request requests[] = {
 	{ "flush", FLUSH, 0, 16, 0, 0, 0, 0, 1, W, OK, 1 },
 	{ "flush with a sector", FLUSH, 77, 16, 0, 0, 0, 0, 1, W, OK, 1 },
+	{ "flush with data", FLUSH, 0, 16, 0, 512, 0, 0, 1, W, OK, 1 },
+	{ "flush into data", FLUSH, 0, 16, 0, 512, W, 0, 1, W, OK, 1 },
+	{ "header in 16 pieces", FLUSH, 0, 16, 0, 0, 0, 1, 1, W, OK, 1 },
 	{ "read of nothing", IN, 0, 16, 0, 0, 0, 0, 1, W, OK, 1 },
 	{ "last sector", IN, SECTORS - 1, 16, 0, 512, W, 0, 1, W, OK, 513 },
 	{ "status in a large buffer", IN, 0, 16, 0, 0, 0, 0, 513, W, OK, 513 },
@@ -253,9 +113,11 @@ static const struct request requests[] = {
 	{ "writable header", IN, 0, 16, W, 512, W, 0, 1, W, IOERR, 1 },
 	{ "unknown type", 2, 0, 16, 0, 512, W, 0, 1, W, UNSUPP, 1 },
 	{ "SCSI_CMD", 3, 0, 16, 0, 512, W, 0, 1, W, UNSUPP, 1 },
-	{ "DISCARD", 11, 0, 16, 0, 16, 0, 0, 1, W, UNSUPP, 1 },
-	{ "WRITE_ZEROES", 13, 0, 16, 0, 16, 0, 0, 1, W, UNSUPP, 1 },
+	{ "SECURE_ERASE", 14, 0, 16, 0, 16, 0, 0, 1, W, UNSUPP, 1 },
 	{ "type with high bits", 0x80000000, 0, 16, 0, 512, W, 0, 1, W, UNSUPP, 1 },
+	{ "nothing but room", IN, 0, 0, 0, 0, 0, 0, 1, W, IOERR, 1 },
+	{ "status in a page", IN, 0, 16, 0, 0, 0, 0, 4097, W, OK, 4097 },
+	{ "type with all bits", UINT32_MAX, 0, 16, 0, 512, W, 0, 1, W, UNSUPP, 1 },
 	{ "header only", IN, 0, 16, 0, 0, 0, 0, 0, 0, NONE, 0 },
 	{ "readable status", OUT, 0, 16, 0, 512, 0, 0, 1, 0, NONE, 0 },
 	{ "status of length 0", OUT, 0, 16, 0, 512, 0, 0, 0, W, NONE, 0 },
@@ -268,19 +130,19 @@ Test(device_blk, requests_of_all_kinds)
 	struct device_report_wire report;
 	struct stat st;
 
-	cr_assert_eq(pread(options.backend_fd, before, sizeof(before), 0), (ssize_t)sizeof(before));
+	cr_assert_eq(pread(b.file, before, sizeof(before), 0), (ssize_t)sizeof(before));
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-		perform(&requests[i], NULL);
+		blk_bench_perform(&b, &requests[i], NULL);
 		errors += requests[i].status == IOERR || requests[i].status == UNSUPP;
 		dropped += requests[i].status == NONE;
 	}
-	report = mock_report(&fe);
+	report = mock_report(&b.fe);
 	cr_expect_eq(report.request_errors, errors);
 	cr_expect_eq(report.malformed_chains, dropped);
 	cr_expect_eq(report.broken_queues, 0);
-	cr_expect_eq(fstat(options.backend_fd, &st), 0);
+	cr_expect_eq(fstat(b.file, &st), 0);
 	cr_expect_eq(st.st_size, (off_t)sizeof(before), "the file did not grow");
-	cr_assert_eq(pread(options.backend_fd, after, sizeof(after), 0), (ssize_t)sizeof(after));
+	cr_assert_eq(pread(b.file, after, sizeof(after), 0), (ssize_t)sizeof(after));
 	cr_expect_eq(memcmp(before, after, sizeof(before)), 0, "and did not change");
 }
 
@@ -291,12 +153,12 @@ Test(device_blk, identity)
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
 		static const char serial[20] = "S3R1AL";
 		uint32_t n = lengths[i] < 20 ? lengths[i] : 20;
-		const struct request request = { "identity", GET_ID, 0, 16, 0,	lengths[i],
-						 W,	     0,	     1, W,  OK, n + 1 };
+		const struct blk_request request = { "identity", GET_ID, 0, 16, 0,  lengths[i],
+						     W,		 0,	 1, W,	OK, n + 1 };
 		uint8_t data[512];
 
 		memset(data, 0x77, sizeof(data));
-		perform(&request, data);
+		blk_bench_perform(&b, &request, data);
 		cr_expect_eq(memcmp(data, serial, n), 0);
 		cr_expect(lengths[i] <= 20 || data[20] == 0x77, "not a byte more");
 	}
@@ -304,7 +166,7 @@ Test(device_blk, identity)
 
 Test(device_blk, many_requests_in_one_batch)
 {
-	struct mock_driver *driver = &fe.queues[0];
+	struct mock_driver *driver = &b.fe.queues[0];
 	uint64_t header = mock_alloc(driver, 85 * 16), data = mock_alloc(driver, 85 * 512);
 	uint64_t status = mock_alloc(driver, 85);
 
@@ -320,43 +182,121 @@ Test(device_blk, many_requests_in_one_batch)
 		mock_set_desc(table, at + 2, (struct virtq_desc){ status + i, 1, W, 0 });
 		mock_submit(driver, at);
 	}
-	mock_kick(&fe, 0);
+	mock_kick(&b.fe, 0);
 	for (uint16_t i = 0; i < 85; i++) {
-		cr_assert_eq(mock_wait_used(&fe, 0).id, 3 * i);
+		cr_assert_eq(mock_wait_used(&b.fe, 0).id, 3 * i);
 		cr_assert_eq(*(uint8_t *)mock_ptr(driver, data + 512 * i), i);
 	}
-	cr_expect(mock_signalled(fe.call[0], MOCK_TIMEOUT));
-	cr_expect_eq(mock_report(&fe).calls, 1);
+	cr_expect(mock_signalled(b.fe.call[0], MOCK_TIMEOUT));
+	cr_expect_eq(mock_report(&b.fe).calls, 1);
+}
+
+/* All of the same chain, which is none of the device's business: it answers each in its turn. */
+Test(device_blk, a_queue_full_of_flushes)
+{
+	struct mock_driver *driver = &b.fe.queues[0];
+	uint64_t header = mock_alloc(driver, 32);
+
+	*(uint32_t *)mock_ptr(driver, header) = htole32(FLUSH);
+	blk_bench_add(driver, 0, header, 16, 0, 0);
+	mock_set_desc(mock_desc_table(driver), 1, (struct virtq_desc){ header + 16, 1, W, 0 });
+	for (int i = 0; i < 256; i++)
+		mock_submit(driver, 0);
+	mock_kick(&b.fe, 0);
+	for (int i = 0; i < 256; i++)
+		cr_assert_eq(mock_wait_used(&b.fe, 0).len, 1);
+	cr_expect_eq(mock_report(&b.fe).request_errors, 0);
+}
+
+/* As many descriptors as there are, all of the same memory: the device needs no more than that. */
+Test(device_blk, a_request_of_254_mebibytes)
+{
+	const struct virtq_desc data = { MOCK_BASE + 0x200000, 1 << 20, W | 1, 0 };
+	struct mock_driver *driver = &b.fe.queues[0];
+	struct virtq_desc *table = mock_desc_table(driver);
+	uint64_t header = mock_alloc(driver, 32);
+
+	cr_assert_eq(ftruncate(b.file, 254 << 20), 0);
+	blk_bench_config(&b);
+	memset(mock_ptr(driver, header), 0, 16);
+	mock_set_desc(table, 0, (struct virtq_desc){ header, 16, 1, 1 });
+	for (uint16_t i = 1; i < 255; i++) {
+		mock_set_desc(table, i, data);
+		table[i].next = i + 1;
+	}
+	mock_set_desc(table, 255, (struct virtq_desc){ header + 16, 1, W, 0 });
+	mock_submit(driver, 0);
+	cr_expect_eq(mock_complete(&b.fe, 0).len, (254 << 20) + 1);
+	cr_expect_eq(*(uint8_t *)mock_ptr(driver, header + 16), OK);
+}
+
+/* What is in flight together is done in its order. */
+Test(device_blk, writes_to_the_same_sector)
+{
+	struct mock_driver *driver = &b.fe.queues[0];
+	struct virtq_desc *table = mock_desc_table(driver);
+	uint64_t header = mock_alloc(driver, 32), data = mock_alloc(driver, 8 * 512);
+	uint8_t file[512];
+
+	*(uint32_t *)mock_ptr(driver, header) = htole32(OUT);
+	*(uint64_t *)mock_ptr(driver, header + 8) = htole64(9);
+	for (uint16_t i = 0; i < 8; i++) {
+		memset(mock_ptr(driver, data + 512 * i), 0xa0 + i, 512);
+		mock_set_desc(table, 3 * i, (struct virtq_desc){ header, 16, 1, 3 * i + 1 });
+		mock_set_desc(table, 3 * i + 1,
+			      (struct virtq_desc){ data + 512 * i, 512, 1, 3 * i + 2 });
+		mock_set_desc(table, 3 * i + 2, (struct virtq_desc){ header + 16, 1, W, 0 });
+		mock_submit(driver, 3 * i);
+	}
+	mock_kick(&b.fe, 0);
+	for (uint16_t i = 0; i < 8; i++)
+		cr_assert_eq(mock_wait_used(&b.fe, 0).id, 3 * i);
+	cr_assert_eq(pread(b.file, file, 512, 9 * 512), 512);
+	for (int i = 0; i < 512; i++)
+		cr_assert_eq(file[i], 0xa7);
 }
 
 Test(device_blk, read_only)
 {
-	static uint8_t data[512], file[512];
-	const struct request request = { "write", OUT, 3, 16, 0, 512, 0, 0, 1, W, IOERR, 1 };
-	const struct request flush = { "flush", FLUSH, 0, 16, 0, 0, 0, 0, 1, W, OK, 1 };
+	static const char *const settings[] = { "ro", NULL };
+	const struct blk_request write = { "write", OUT, 3, 16, 0, 512, 0, 0, 1, W, IOERR, 1 };
+	const struct blk_request discard = {
+		"discard", DISCARD, 0, 16, 0, 16, 0, 0, 1, W, UNSUPP, 1
+	};
+	const struct blk_request zero = {
+		"zero", WRITE_ZEROES, 0, 16, 0, 16, 0, 0, 1, W, UNSUPP, 1
+	};
+	const struct blk_request flush = { "flush", FLUSH, 0, 16, 0, 0, 0, 0, 1, W, OK, 1 };
+	uint8_t range[16] = { [0] = 3, [8] = 1 }; /* sector and number of them */
+	uint8_t data[512], file[512];
 
-	mock_stop(&fe);
-	start(true, "");
-	cr_expect(fe.features & 1 << 5, "F_RO");
+	tear_down();
+	blk_bench_start(&b, blk_bench_file(SECTORS, TAIL), settings, 1, 256);
+	cr_expect_eq(b.fe.features & 0xffffff, 1 << 1 | 1 << 2 | 1 << 5 | 1 << 6 | 1 << 9);
+	cr_expect_eq(blk_bench_config(&b).max_discard_sectors, 0);
 	memset(data, 0xff, sizeof(data));
-	perform(&request, data);
-	cr_assert_eq(pread(options.backend_fd, file, 512, 3 * 512), 512);
+	blk_bench_perform(&b, &write, data);
+	blk_bench_perform(&b, &discard, range);
+	blk_bench_perform(&b, &zero, range);
+	blk_bench_perform(&b, &flush, NULL);
+	cr_assert_eq(pread(b.file, file, 512, 3 * 512), 512);
 	cr_expect_eq(file[0], 3);
-	perform(&flush, NULL);
-	read_sectors(3, 512, 0, data);
+	blk_bench_read(&b, 3, 512, 0, data);
 	cr_expect_eq(data[0], 3);
 }
 
 Test(device_blk, a_file_that_shrinks_is_an_error_for_the_guest)
 {
-	const struct request gone = { "gone", IN, 50, 16, 0, 1024, W, 0, 1, W, IOERR, 1 };
+	const struct blk_request gone = { "gone", IN, 50, 16, 0, 1024, W, 0, 1, W, IOERR, 1 };
 	/* What was there is counted as written, since it was. */
-	const struct request half = { "half gone", IN, 49, 16, 0, 1024, W, 0, 1, W, IOERR, 513 };
+	const struct blk_request half = {
+		"half gone", IN, 49, 16, 0, 1024, W, 0, 1, W, IOERR, 513
+	};
 	uint8_t data[512];
 
-	cr_assert_eq(ftruncate(options.backend_fd, 50 * 512), 0);
-	perform(&gone, NULL);
-	perform(&half, NULL);
-	read_sectors(49, 512, 0, data);
+	cr_assert_eq(ftruncate(b.file, 50 * 512), 0);
+	blk_bench_perform(&b, &gone, NULL);
+	blk_bench_perform(&b, &half, NULL);
+	blk_bench_read(&b, 49, 512, 0, data);
 	cr_expect_eq(data[0], 49);
 }

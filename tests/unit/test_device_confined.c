@@ -10,9 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/unit/mock_frontend.h"
+#include "tests/unit/blk_bench.h"
 
-static const struct device_options no_options = { .backend_fd = -1, .serial = "" };
+static const struct device_options no_options = { 0 };
 static struct mock_frontend fe;
 
 /* The value of a line in /proc/PID/NAME that starts with @key. */
@@ -102,64 +102,103 @@ Test(device_confined, the_process_as_root_sees_it)
 	cr_expect_eq(mock_stop(&fe), 0);
 }
 
-Test(device_confined, every_device_works_inside)
+static void work_inside(const char *kind, const struct device_options *options,
+			unsigned int nr_queues)
+{
+	mock_start(&fe, kind, options, true);
+	mock_connect(&fe, nr_queues, 64);
+	/* Descriptors come and go at the limit. */
+	for (int reset = 0; reset < 5; reset++) {
+		for (unsigned int q = 0; q < nr_queues; q++) {
+			mock_stop_queue(&fe, q);
+			mock_start_queue(&fe, q, 64);
+		}
+	}
+	mock_report(&fe);
+	cr_expect_eq(mock_stop(&fe), 0, "%s", kind);
+}
+
+static int open_file(void)
+{
+	return open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+}
+
+static int open_socket(void)
 {
 	int pair[2];
-	struct device_options options[] = {
-		{ .backend_fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), .serial = "" },
-		{ .backend_fd = -1, .serial = "" },
-		{ .backend_fd = -1, .serial = "" },
-	};
-	static const char *const kinds[] = { "blk", "rng", "console" };
 
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	options[2].backend_fd = pair[1];
-	cr_assert_eq(ftruncate(options[0].backend_fd, 65536), 0);
-	for (size_t i = 0; i < 3; i++) {
-		unsigned int nr_queues = device_kind_find(kinds[i])->nr_queues;
+	return pair[1];
+}
 
-		mock_start(&fe, kinds[i], &options[i], true);
-		mock_connect(&fe, nr_queues, 64);
-		/* Descriptors come and go at the limit. */
-		for (int reset = 0; reset < 5; reset++) {
-			for (unsigned int q = 0; q < nr_queues; q++) {
-				mock_stop_queue(&fe, q);
-				mock_start_queue(&fe, q, 64);
-			}
-		}
-		mock_report(&fe);
-		cr_expect_eq(mock_stop(&fe), 0, "%s", kinds[i]);
+Test(device_confined, every_device_works_inside)
+{
+	static const struct {
+		const char *kind;
+		int (*open_backend)(void);
+		unsigned int nr_backends;
+		unsigned int nr_queues;
+		const char *settings[2];
+	} cases[] = {
+		{ "blk", open_file, 1, 16, { "queues=16" } },
+		{ "console", open_socket, 1, 2, { NULL } },
+		{ "net", open_socket, 1, 3, { NULL } },
+		{ "rng", NULL, 0, 1, { NULL } },
+		{ "vsock", open_socket, 2, 3, { "cid=3" } },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int fds[DEVICE_MAX_BACKENDS];
+		const struct device_options options = { fds, cases[i].nr_backends,
+							cases[i].settings };
+
+		for (unsigned int n = 0; n < cases[i].nr_backends; n++)
+			fds[n] = cases[i].open_backend();
+		work_inside(cases[i].kind, &options, cases[i].nr_queues);
 	}
+}
+
+/* A request of @type in so many pieces; what has ranges as its data gets one of eight sectors. */
+static void request_inside(uint32_t type, uint16_t pieces)
+{
+	struct mock_driver *driver = &fe.queues[0];
+	struct virtq_desc *table = mock_desc_table(driver);
+	uint64_t at = mock_alloc(driver, 2048);
+	uint32_t len = (type == 13 ? 16 : 1024) / pieces;
+	uint16_t flags = type == 1 || type >= 11 ? 1 : 1 | VIRTQ_DESC_F_WRITE;
+
+	memcpy(mock_ptr(driver, at), &type, 4);
+	memcpy(mock_ptr(driver, at + 512 + 8), &(uint32_t){ 8 }, 4);
+	mock_set_desc(table, 0, (struct virtq_desc){ at, 16, 1, 1 });
+	for (uint16_t i = 0; i < pieces; i++)
+		mock_set_desc(table, 1 + i,
+			      (struct virtq_desc){ at + 512 + i * len, len, flags, 2 + i });
+	mock_set_desc(table, 1 + pieces, (struct virtq_desc){ at + 16, 1, VIRTQ_DESC_F_WRITE, 0 });
+	mock_submit(driver, 0);
+	mock_complete(&fe, 0);
 }
 
 /* One request of each type: no system call may be missing. */
 Test(device_confined, blk_requests_inside)
 {
-	const struct device_options options = {
-		.backend_fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600), .serial = ""
-	};
-	struct mock_driver *driver = &fe.queues[0];
+	static const char *const settings[][2] = { { "cache=writeback" }, { "cache=none" } };
 
-	cr_assert_eq(ftruncate(options.backend_fd, 65536), 0);
-	mock_start(&fe, "blk", &options, true);
-	mock_connect(&fe, 1, 64);
-	for (uint32_t type = 0; type < 10; type++) {
-		for (uint32_t pieces = 1; pieces <= 2; pieces++) {
-			uint64_t at = mock_alloc(driver, 2048);
-			uint16_t flags = type == 1 ? 1 : 1 | VIRTQ_DESC_F_WRITE;
-			struct virtq_desc *table = mock_desc_table(driver);
+	for (size_t i = 0; i < 2; i++) {
+		int file = blk_bench_direct_file(128);
+		const struct device_options options = { &file, 1, settings[i] };
+		struct vhost_user_config config = { .size = 8 };
 
-			memcpy(mock_ptr(driver, at), &type, 4);
-			mock_set_desc(table, 0, (struct virtq_desc){ at, 16, 1, 3 - pieces });
-			mock_set_desc(table, 1, (struct virtq_desc){ at + 512, 512, flags, 2 });
-			mock_set_desc(table, 2, (struct virtq_desc){ at + 1024, 512, flags, 3 });
-			mock_set_desc(table, 3,
-				      (struct virtq_desc){ at + 16, 1, VIRTQ_DESC_F_WRITE, 0 });
-			mock_submit(driver, 0);
-			mock_complete(&fe, 0);
+		mock_start(&fe, "blk", &options, true);
+		mock_connect(&fe, 1, 64);
+		for (uint32_t type = 0; type < 15; type++) {
+			for (uint16_t pieces = 1; pieces <= 2; pieces++)
+				request_inside(type, pieces);
 		}
+		mock_send(&fe, VHOST_USER_GET_CONFIG, 0, &config, 12 + 8, -1);
+		cr_assert(mock_reply(&fe, VHOST_USER_GET_CONFIG, &config, 12 + 8));
+		cr_expect_eq(mock_stop(&fe), 0);
+		close(file);
 	}
-	cr_expect_eq(mock_stop(&fe), 0);
 }
 
 Test(device_confined, console_works_inside)
@@ -169,7 +208,7 @@ Test(device_confined, console_works_inside)
 	uint64_t addr;
 
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	const struct device_options options = { .backend_fd = pair[1], .serial = "" };
+	const struct device_options options = { &pair[1], 1, NULL };
 
 	mock_start(&fe, "console", &options, true);
 	mock_connect(&fe, 2, 64);

@@ -3,15 +3,13 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tests/unit/mock_frontend.h"
+#include "tests/unit/console_bench.h"
 
 #define RX 0
 #define TX 1
@@ -22,11 +20,7 @@ static int host = -1; /* our end of the backend */
 
 static void start_on(int device_end)
 {
-	const struct device_options options = { .backend_fd = device_end, .serial = "" };
-
-	mock_start(&fe, "console", &options, false);
-	close(device_end);
-	mock_connect(&fe, 2, 64);
+	console_connect(&fe, &device_end, 1, NULL, 2, false);
 }
 
 static void start_on_socket(void)
@@ -47,47 +41,14 @@ static void tear_down(void)
 
 TestSuite(device_console, .init = start_on_socket, .fini = tear_down);
 
-static void expect_host_reads(const char *text)
-{
-	char got[64] = "";
-	size_t done = 0;
-
-	cr_assert_eq(fcntl(host, F_SETFL, O_NONBLOCK), 0);
-	for (int ms = 0; ms < MOCK_TIMEOUT && done < strlen(text); ms++) {
-		ssize_t n = read(host, got + done, strlen(text) - done);
-
-		if (n > 0)
-			done += n;
-		else
-			usleep(1000);
-	}
-	cr_expect_str_eq(got, text);
-}
-
-/* CPU time of the device process, in clock ticks (10 ms). */
-static unsigned long cpu_ticks(void)
-{
-	unsigned long user, system;
-	char path[64];
-	FILE *stat;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", fe.pid);
-	stat = fopen(path, "r");
-	cr_assert_not_null(stat);
-	cr_assert_eq(fscanf(stat,
-			    "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-			    &user, &system),
-		     2);
-	fclose(stat);
-	return user + system;
-}
-
 static void expect_idle(const char *what)
 {
-	unsigned long before = cpu_ticks();
+	console_expect_idle(&fe, what);
+}
 
-	usleep(300 * 1000);
-	cr_expect_leq(cpu_ticks() - before, 5, "%s: busy", what);
+static void expect_host_reads(const char *text)
+{
+	console_expect_host_reads(host, text);
 }
 
 Test(device_console, output)
@@ -357,13 +318,79 @@ Test(device_console, a_device_that_takes_nothing)
 	expect_idle("/dev/full");
 }
 
-Test(device_console, backends_that_make_no_stream)
+Test(device_console, on_a_file_in_the_sandbox)
+{
+	int file = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	char text[16] = "";
+	uint64_t addr;
+	int device_end;
+
+	cr_assert_geq(file, 0);
+	tear_down();
+	host = file;
+	cr_assert_eq(write(host, "old ", 4), 4);
+	device_end = fcntl(host, F_DUPFD_CLOEXEC, 0);
+	console_connect(&fe, &device_end, 1, NULL, 2, true);
+	mock_submit_buffer(&fe.queues[RX], 0, 64, W);
+	mock_kick(&fe, RX);
+	addr = mock_submit_buffer(&fe.queues[TX], 3, 4, 0);
+	memcpy(mock_ptr(&fe.queues[TX], addr), "new ", 4);
+	mock_complete(&fe, TX);
+	addr = mock_submit_buffer(&fe.queues[TX], 4, 4, 0);
+	memcpy(mock_ptr(&fe.queues[TX], addr), "more", 4);
+	mock_complete(&fe, TX);
+	cr_expect_eq(pread(host, text, sizeof(text), 0), 12);
+	cr_expect_str_eq(text, "old new more", "after what is there");
+	console_expect_nothing(&fe, RX, "a file is for output");
+	expect_idle("file");
+}
+
+Test(device_console, size_of_the_terminal)
+{
+	struct vhost_user_config config = { .size = 12 };
+	const uint8_t expected[12] = { 132, 0, 43, 0, 1 };
+	const struct {
+		uint32_t offset, size;
+		uint8_t bytes[4];
+		int answer;
+	} changes[] = {
+		{ 0, 4, { 80, 0, 25, 0 }, 0 }, { 2, 2, { 43, 0 }, 0 }, { 0, 2, { 132, 0 }, 0 },
+		{ 0, 5, { 1, 1, 1, 1 }, 1 },   { 3, 2, { 1, 1 }, 1 },  { 4, 1, { 1 }, 1 },
+		{ 255, 1, { 1 }, 1 },	       { 8, 1, { 'E' }, 1 }, /* emergency write */
+		{ 8, 2, { 'E' }, 1 },	       { 8, 4, { 'E' }, 1 },
+	};
+
+	cr_expect(fe.features & CONSOLE_F_SIZE);
+	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
+		config.offset = changes[i].offset;
+		config.size = changes[i].size;
+		memcpy(config.region, changes[i].bytes, 4);
+		cr_expect_eq(mock_ack(&fe, VHOST_USER_SET_CONFIG, &config, 12 + config.size, -1),
+			     changes[i].answer, "change %zu", i);
+	}
+	config = (struct vhost_user_config){ .size = 12 };
+	mock_send(&fe, VHOST_USER_GET_CONFIG, 0, &config, 24, -1);
+	cr_assert(mock_reply(&fe, VHOST_USER_GET_CONFIG, &config, 24));
+	cr_expect_arr_eq(config.region, expected, sizeof(expected));
+}
+
+Test(device_console, features_of_a_console_alone)
+{
+	cr_expect_eq(fe.features & 0xffffff, CONSOLE_F_SIZE, "no ports, no emergency write");
+	cr_expect_eq(mock_get_u64(&fe, VHOST_USER_GET_QUEUE_NUM), 2);
+}
+
+static int create_on(int fd)
 {
 	struct device device;
-	struct device_options options = { .serial = "" };
+	const struct device_options options = { .backend_fds = &fd, .nr_backends = 1 };
 
-	options.backend_fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	cr_expect_eq(device_create(&device, device_kind_find("console"), &options), -ENOSTR);
-	options.backend_fd = 1000;
-	cr_expect_eq(device_create(&device, device_kind_find("console"), &options), -EBADF);
+	return device_create(&device, device_kind_find("console"), &options);
+}
+
+Test(device_console, backends_that_make_no_stream)
+{
+	cr_expect_eq(create_on(open("/tmp", O_RDONLY | O_CLOEXEC)), -ENOSTR, "a directory");
+	cr_expect_eq(create_on(epoll_create1(EPOLL_CLOEXEC)), -ENOSTR);
+	cr_expect_eq(create_on(1000), -EBADF);
 }

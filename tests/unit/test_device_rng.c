@@ -5,7 +5,7 @@
 
 #include "tests/unit/mock_frontend.h"
 
-static const struct device_options no_options = { .backend_fd = -1, .serial = "" };
+static const struct device_options no_options = { 0 };
 static struct mock_frontend fe;
 
 static void set_up(void)

@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/if_tun.h>
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -61,9 +63,11 @@ static void make_call(const void *opaque)
 	const struct attempt *attempt = opaque;
 	const struct call *call = attempt->call;
 	const int device_syscalls[] = { SYS_getrandom, -1 };
+	const unsigned long device_ioctls[] = { TUNSETOFFLOAD, 0 };
+	const struct sandbox sandbox = { .syscalls = device_syscalls, .ioctls = device_ioctls };
 	struct sandbox_filter enter, seal;
 
-	if (sandbox_compile_filters(device_syscalls, &enter, &seal) ||
+	if (sandbox_compile_filters(&sandbox, &enter, &seal) ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || sandbox_load_filter(&enter) ||
 	    (attempt->stage == SEALED && sandbox_load_filter(&seal)))
 		_exit(1);
@@ -88,6 +92,7 @@ Test(device_sandbox, calls_that_a_device_makes)
 		{ "write", SYS_write, { -1 } },
 		{ "clock_gettime", SYS_clock_gettime, { -1 } },
 		{ "the device's own", SYS_getrandom, { 0 } },
+		{ "its request of ioctl", SYS_ioctl, { -1, TUNSETOFFLOAD } },
 		{ "close", SYS_close, { -1 } },
 		{ "exit_group", SYS_exit_group, { 0 } },
 	};

@@ -8,7 +8,7 @@
 #define MOVED	   0x5000000000ull
 #define MOVED_USER 0x6000000000ull
 
-static const struct device_options no_options = { .backend_fd = -1, .serial = "" };
+static const struct device_options no_options = { 0 };
 static struct mock_frontend fe;
 
 /* The device fills a buffer, and nothing beside it. */

@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/unit/blk_bench.h"
 #include "tests/unit/fd_count.h"
 #include "vmm/disk.h"
 
@@ -58,9 +59,9 @@ static void expect_refused(const char *path, const char *why)
 {
 	const unsigned int fds = fd_count();
 
-	cr_expect_lt(disk_open(path, true), 0, "%s", path);
+	cr_expect_lt(disk_open(path, true, false), 0, "%s", path);
 	expect_line(path, why);
-	cr_expect_lt(disk_open(path, false), 0, "%s", path);
+	cr_expect_lt(disk_open(path, false, false), 0, "%s", path);
 	expect_line(path, "");
 	cr_expect_eq(fd_count(), fds);
 }
@@ -83,7 +84,7 @@ Test(disk, size_is_a_sector_at_least)
 			expect_refused("file", "smaller than one sector");
 			continue;
 		}
-		fd = disk_open("file", false);
+		fd = disk_open("file", false, false);
 		cr_assert_geq(fd, 0, "size %lld", (long long)cases[i].size);
 		close(fd);
 	}
@@ -94,11 +95,11 @@ Test(disk, mode_is_the_one_asked_for)
 	int fd;
 
 	make_file(4096);
-	fd = disk_open("file", false);
+	fd = disk_open("file", false, false);
 	cr_expect_eq(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDWR);
 	cr_expect(fcntl(fd, F_GETFD) & FD_CLOEXEC);
 	close(fd);
-	fd = disk_open("file", true);
+	fd = disk_open("file", true, false);
 	cr_expect_eq(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
 	cr_expect_lt(write(fd, "x", 1), 0);
 	close(fd);
@@ -110,7 +111,7 @@ Test(disk, a_link_to_a_file_is_a_file)
 
 	make_file(4096);
 	cr_assert_eq(symlink("file", "link"), 0);
-	fd = disk_open("link", false);
+	fd = disk_open("link", false, false);
 	cr_expect_geq(fd, 0);
 	close(fd);
 }
@@ -147,8 +148,8 @@ Test(disk, a_file_that_must_not_be_written)
 	cr_assert_eq(chmod("file", 0444), 0);
 	cr_assert_eq(chmod(".", 0755), 0);
 	cr_assert_eq(seteuid(user ? user : 65534), 0);
-	cr_expect_eq(disk_open("file", false), -EACCES);
-	fd = disk_open("file", true);
+	cr_expect_eq(disk_open("file", false, false), -EACCES);
+	fd = disk_open("file", true, false);
 	cr_expect_geq(fd, 0);
 	close(fd);
 	cr_assert_eq(seteuid(user), 0);
@@ -168,8 +169,8 @@ Test(disk, one_writer_or_any_number_of_readers)
 
 	make_file(4096);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		int first = disk_open("file", cases[i].first_read_only);
-		int second = disk_open("file", cases[i].second_read_only);
+		int first = disk_open("file", cases[i].first_read_only, false);
+		int second = disk_open("file", cases[i].second_read_only, false);
 
 		cr_assert_geq(first, 0);
 		cr_expect_eq(second >= 0, cases[i].both, "case %zu", i);
@@ -187,12 +188,34 @@ Test(disk, the_lock_lives_as_long_as_its_last_descriptor)
 	int first, copy;
 
 	make_file(4096);
-	first = disk_open("file", false);
+	first = disk_open("file", false, false);
 	copy = dup(first);
 	close(first);
-	cr_expect_lt(disk_open("file", false), 0);
+	cr_expect_lt(disk_open("file", false, false), 0);
 	close(copy);
-	first = disk_open("file", false);
+	first = disk_open("file", false, false);
 	cr_expect_geq(first, 0);
 	close(first);
+}
+
+Test(disk, direct_where_it_is_asked_for)
+{
+	int file = blk_bench_direct_file(8);
+	char path[32];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	for (int direct = 0; direct < 2; direct++) {
+		int fd = disk_open(path, false, direct);
+
+		cr_assert_geq(fd, 0);
+		cr_expect_eq(fcntl(fd, F_GETFL) & O_DIRECT, direct ? O_DIRECT : 0);
+		close(fd);
+	}
+	close(file);
+}
+
+Test(disk, direct_where_there_is_none)
+{
+	cr_expect_eq(disk_open("/proc/self/status", true, true), -EINVAL);
+	expect_line("/proc/self/status", "cache=none: the file system has no direct I/O");
 }

@@ -50,7 +50,7 @@ Test(mechanism, proposed_numbers)
 
 static bool is_free_feature(uint64_t number)
 {
-	return (number >= 24 && number <= 27) || number == 31 || (number >= 42 && number <= 63);
+	return (number >= 24 && number <= 27) || number == 31 || (number >= 42 && number <= 49);
 }
 
 static bool is_free_cfg_type(uint64_t number)
@@ -138,10 +138,10 @@ Test(mechanism, features_follow_the_proposal)
 
 	proposal_init(&proposal);
 	cr_assert_eq(proposal_set(&proposal, "swiotlb-feature", 42), 0);
-	cr_assert_eq(proposal_set(&proposal, "dmb-feature", 63), 0);
+	cr_assert_eq(proposal_set(&proposal, "dmb-feature", 49), 0);
 	cr_expect_eq(mechanism_features(MECHANISM_DT, &proposal), ACCESS_PLATFORM);
 	cr_expect_eq(mechanism_features(MECHANISM_CAP, &proposal), ACCESS_PLATFORM | BIT(42));
 	cr_expect_eq(mechanism_promise(MECHANISM_CONFIG, &proposal), BIT(42));
-	cr_expect_eq(mechanism_features(MECHANISM_DMB, &proposal), ACCESS_PLATFORM | BIT(63));
-	cr_expect_eq(mechanism_promise(MECHANISM_DMB, &proposal), ACCESS_PLATFORM | BIT(63));
+	cr_expect_eq(mechanism_features(MECHANISM_DMB, &proposal), ACCESS_PLATFORM | BIT(49));
+	cr_expect_eq(mechanism_promise(MECHANISM_DMB, &proposal), ACCESS_PLATFORM | BIT(49));
 }

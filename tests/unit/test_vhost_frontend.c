@@ -5,31 +5,12 @@
 
 #include "tests/unit/vhost_session.h"
 
-/* A whole good session; @backend has what crossed. */
-static void run_good_session(struct session *session, struct scripted_backend *backend)
-{
-	session_init(session);
-	scripted_backend_init(backend);
-	cr_assert_eq(session_run(session, scripted_backend_start(backend)), 0);
-	vhost_frontend_close(&session->fe);
-	scripted_backend_join(backend);
-}
-
-static const struct vhost_user_msg *find(const struct scripted_backend *backend, uint32_t request)
-{
-	for (unsigned int i = 0; i < backend->nr_messages; i++)
-		if (backend->messages[i].hdr.request == request)
-			return &backend->messages[i];
-	cr_assert_fail("no %s", vhost_user_request_name(request));
-	return NULL;
-}
-
 Test(vhost_frontend, requests_in_their_order)
 {
 	struct session session;
 	struct scripted_backend backend;
 
-	run_good_session(&session, &backend);
+	session_run_good(&session, &backend);
 	cr_assert_eq(backend.nr_messages, NR_REQUESTS);
 	for (size_t i = 0; i < NR_REQUESTS; i++) {
 		const struct vhost_user_msg *msg = &backend.messages[i];
@@ -58,8 +39,8 @@ Test(vhost_frontend, windows_are_all_that_the_backend_sees)
 	struct scripted_backend backend;
 	const struct vhost_user_msg *msg;
 
-	run_good_session(&session, &backend);
-	msg = find(&backend, VHOST_USER_SET_MEM_TABLE);
+	session_run_good(&session, &backend);
+	msg = session_find(&backend, VHOST_USER_SET_MEM_TABLE);
 	cr_assert_eq(msg->payload.memory.nregions, NR_WINDOWS);
 	cr_assert_eq(msg->nr_fds, NR_WINDOWS);
 	for (size_t i = 0; i < NR_WINDOWS; i++) {
@@ -80,15 +61,16 @@ Test(vhost_frontend, no_other_request_carries_descriptors)
 	struct session session;
 	struct scripted_backend backend;
 
-	run_good_session(&session, &backend);
+	session_run_good(&session, &backend);
 	for (unsigned int i = 0; i < backend.nr_messages; i++) {
 		const uint32_t request = backend.messages[i].hdr.request;
-		const bool vring = request == VHOST_USER_SET_VRING_KICK ||
-				   request == VHOST_USER_SET_VRING_CALL ||
-				   request == VHOST_USER_SET_VRING_ERR;
+		const bool one = request == VHOST_USER_SET_VRING_KICK ||
+				 request == VHOST_USER_SET_VRING_CALL ||
+				 request == VHOST_USER_SET_VRING_ERR ||
+				 request == VHOST_USER_SET_BACKEND_REQ_FD;
 
 		if (request != VHOST_USER_SET_MEM_TABLE)
-			cr_expect_eq(backend.messages[i].nr_fds, vring, "%s",
+			cr_expect_eq(backend.messages[i].nr_fds, one, "%s",
 				     vhost_user_request_name(request));
 	}
 	scripted_backend_destroy(&backend);
@@ -108,9 +90,9 @@ Test(vhost_frontend, eventfds_are_those_of_the_queue)
 		{ VHOST_USER_SET_VRING_ERR, &session.fds.err },
 	};
 
-	run_good_session(&session, &backend);
+	session_run_good(&session, &backend);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		const struct vhost_user_msg *msg = find(&backend, cases[i].request);
+		const struct vhost_user_msg *msg = session_find(&backend, cases[i].request);
 		eventfd_t value = 0;
 
 		cr_expect_eq(msg->payload.u64, QUEUE);
@@ -127,9 +109,9 @@ Test(vhost_frontend, features_as_a_backend_may_see_them)
 	struct session session;
 	struct scripted_backend backend;
 
-	run_good_session(&session, &backend);
+	session_run_good(&session, &backend);
 	cr_expect_eq(session.fe.features, backend.features);
-	cr_expect_eq(find(&backend, VHOST_USER_SET_FEATURES)->payload.u64,
+	cr_expect_eq(session_find(&backend, VHOST_USER_SET_FEATURES)->payload.u64,
 		     VIRTIO_F_VERSION_1 | 1u << 9 | 1ull << VHOST_USER_F_PROTOCOL_FEATURES,
 		     "ACCESS_PLATFORM would make it wait for IOTLB messages");
 	scripted_backend_destroy(&backend);
@@ -152,7 +134,7 @@ Test(vhost_frontend, features_that_the_backend_did_not_offer_are_kept_from_it)
 		cr_assert_eq(session_run(&session, scripted_backend_start(&backend)), 0);
 		vhost_frontend_close(&session.fe);
 		scripted_backend_join(&backend);
-		told = find(&backend, VHOST_USER_SET_FEATURES)->payload.u64;
+		told = session_find(&backend, VHOST_USER_SET_FEATURES)->payload.u64;
 		cr_expect_eq(told & ~backend.features, 0, "case %zu: %#lx", i, (unsigned long)told);
 		cr_expect(told & VIRTIO_F_VERSION_1, "case %zu", i);
 		scripted_backend_destroy(&backend);
@@ -172,7 +154,7 @@ Test(vhost_frontend, access_platform_is_never_told)
 	cr_assert_eq(session_run(&session, scripted_backend_start(&backend)), 0);
 	vhost_frontend_close(&session.fe);
 	scripted_backend_join(&backend);
-	cr_expect_eq(find(&backend, VHOST_USER_SET_FEATURES)->payload.u64,
+	cr_expect_eq(session_find(&backend, VHOST_USER_SET_FEATURES)->payload.u64,
 		     VIRTIO_F_VERSION_1 | 1u << 9 | 1ull << VHOST_USER_F_PROTOCOL_FEATURES);
 	scripted_backend_destroy(&backend);
 	session_destroy(&session);
@@ -184,19 +166,19 @@ Test(vhost_frontend, the_queue_starts_from_an_empty_ring)
 	struct scripted_backend backend;
 	const struct vhost_user_vring_addr *addr;
 
-	run_good_session(&session, &backend);
-	addr = &find(&backend, VHOST_USER_SET_VRING_ADDR)->payload.addr;
+	session_run_good(&session, &backend);
+	addr = &session_find(&backend, VHOST_USER_SET_VRING_ADDR)->payload.addr;
 	cr_expect_eq(addr->index, QUEUE);
 	cr_expect_eq(addr->flags, 0);
 	cr_expect_eq(addr->descriptor, session_queue.addr[VIRTIO_RING_DESC]);
 	cr_expect_eq(addr->available, session_queue.addr[VIRTIO_RING_AVAIL]);
 	cr_expect_eq(addr->used, session_queue.addr[VIRTIO_RING_USED]);
 	cr_expect_eq(addr->log, 0);
-	cr_expect_eq(find(&backend, VHOST_USER_SET_VRING_NUM)->payload.state.index, QUEUE);
-	cr_expect_eq(find(&backend, VHOST_USER_SET_VRING_NUM)->payload.state.num, 128);
-	cr_expect_eq(find(&backend, VHOST_USER_SET_VRING_BASE)->payload.state.num, 0);
-	cr_expect_eq(find(&backend, VHOST_USER_SET_VRING_ENABLE)->payload.state.num, 1);
-	cr_expect_eq(find(&backend, VHOST_USER_GET_VRING_BASE)->payload.state.index, QUEUE);
+	cr_expect_eq(session_find(&backend, VHOST_USER_SET_VRING_NUM)->payload.state.index, QUEUE);
+	cr_expect_eq(session_find(&backend, VHOST_USER_SET_VRING_NUM)->payload.state.num, 128);
+	cr_expect_eq(session_find(&backend, VHOST_USER_SET_VRING_BASE)->payload.state.num, 0);
+	cr_expect_eq(session_find(&backend, VHOST_USER_SET_VRING_ENABLE)->payload.state.num, 1);
+	cr_expect_eq(session_find(&backend, VHOST_USER_GET_VRING_BASE)->payload.state.index, QUEUE);
 	scripted_backend_destroy(&backend);
 	session_destroy(&session);
 }
@@ -206,7 +188,7 @@ Test(vhost_frontend, what_the_backend_tells)
 	struct session session;
 	struct scripted_backend backend;
 
-	run_good_session(&session, &backend);
+	session_run_good(&session, &backend);
 	for (uint8_t i = 0; i < CONFIG_LEN; i++)
 		cr_expect_eq(session.config[i], 0x40 + i);
 	cr_expect_eq(session.report.requests, 1234);
@@ -228,27 +210,8 @@ Test(vhost_frontend, only_known_protocol_features_are_taken)
 	cr_assert_eq(session_run(&session, scripted_backend_start(&backend)), 0);
 	vhost_frontend_close(&session.fe);
 	scripted_backend_join(&backend);
-	cr_expect_eq(find(&backend, VHOST_USER_SET_PROTOCOL_FEATURES)->payload.u64, known);
+	cr_expect_eq(session_find(&backend, VHOST_USER_SET_PROTOCOL_FEATURES)->payload.u64, known);
 	cr_expect_eq(session.fe.protocol_features, known);
-	scripted_backend_destroy(&backend);
-	session_destroy(&session);
-}
-
-/* A back-end that cannot report is never asked to. */
-Test(vhost_frontend, a_foreign_backend_does_not_report)
-{
-	struct session session;
-	struct scripted_backend backend;
-
-	session_init(&session);
-	scripted_backend_init(&backend);
-	backend.protocol_features &= ~(1ull << VHOST_USER_PROTOCOL_F_MINIVMM_REPORT);
-	cr_expect_eq(session_run(&session, scripted_backend_start(&backend)), -ENOTSUP);
-	cr_expect_eq(vhost_frontend_stop_queue(&session.fe, QUEUE), 0, "it is otherwise well");
-	vhost_frontend_close(&session.fe);
-	scripted_backend_join(&backend);
-	for (unsigned int i = 0; i < backend.nr_messages; i++)
-		cr_expect_neq(backend.messages[i].hdr.request, VHOST_USER_MINIVMM_GET_REPORT);
 	scripted_backend_destroy(&backend);
 	session_destroy(&session);
 }
@@ -273,7 +236,8 @@ Test(vhost_frontend, windows_move)
 	cr_expect_eq(vhost_user_check_request(msg), 0);
 	cr_assert_eq(msg->payload.memory.nregions, NR_WINDOWS);
 	cr_expect_eq(msg->payload.memory.regions[0].guest_phys_addr, 0x5000000000);
-	cr_expect_eq(msg->payload.memory.regions[0].userspace_addr, 0x5000000000);
+	cr_expect_eq(msg->payload.memory.regions[0].userspace_addr, 0x40000000,
+		     "where a back-end remembers its rings to be");
 	cr_expect_eq(msg->payload.memory.regions[0].memory_size, 0x200000);
 	cr_expect_eq(msg->payload.memory.regions[1].guest_phys_addr, 1);
 	cr_expect_eq(msg->payload.memory.regions[1].mmap_offset, 1);
@@ -306,4 +270,93 @@ Test(vhost_frontend, a_refused_move_is_an_error)
 		scripted_backend_destroy(&backend);
 		session_destroy(&session);
 	}
+}
+
+/* A back-end remembers where its rings are, also over a later table. */
+Test(vhost_frontend, rings_keep_their_addresses_when_windows_move)
+{
+	struct session session;
+	struct scripted_backend backend;
+	struct virtio_queue queue = session_queue;
+	const struct vhost_user_vring_addr *addr = NULL;
+
+	session_init(&session);
+	scripted_backend_init(&backend);
+	cr_assert_eq(session_run(&session, scripted_backend_start(&backend)), 0);
+	session.windows[0].range.base = 0x5000000000;
+	cr_assert_eq(vhost_frontend_set_windows(&session.fe, session.windows, NR_WINDOWS), 0);
+	cr_expect_eq(vhost_frontend_start_queue(&session.fe, QUEUE, &queue, &session.fds), -EFAULT,
+		     "where the window is no more");
+	for (size_t i = 0; i < VIRTIO_RING_PARTS; i++)
+		queue.addr[i] += 0x5000000000 - 0x40000000;
+	cr_assert_eq(vhost_frontend_start_queue(&session.fe, QUEUE, &queue, &session.fds), 0);
+	vhost_frontend_close(&session.fe);
+	scripted_backend_join(&backend);
+	for (unsigned int i = 0; i < backend.nr_messages; i++)
+		if (backend.messages[i].hdr.request == VHOST_USER_SET_VRING_ADDR)
+			addr = &backend.messages[i].payload.addr;
+	cr_assert_not_null(addr);
+	cr_expect_eq(addr->descriptor, session_queue.addr[VIRTIO_RING_DESC]);
+	cr_expect_eq(addr->available, session_queue.addr[VIRTIO_RING_AVAIL]);
+	cr_expect_eq(addr->used, session_queue.addr[VIRTIO_RING_USED]);
+	scripted_backend_destroy(&backend);
+	session_destroy(&session);
+}
+
+Test(vhost_frontend, the_driver_writes_configuration)
+{
+	struct session session;
+	struct scripted_backend backend;
+	const struct vhost_user_config *config;
+
+	session_run_good(&session, &backend);
+	config = &session_find(&backend, VHOST_USER_SET_CONFIG)->payload.config;
+	cr_expect_eq(config->offset, 8);
+	cr_expect_eq(config->size, 2);
+	cr_expect_eq(config->flags, 0, "of a driver, not of a migration");
+	cr_expect_arr_eq(config->region, "wx", 2);
+	scripted_backend_destroy(&backend);
+	session_destroy(&session);
+}
+
+Test(vhost_frontend, the_channel_is_one_of_both_ends)
+{
+	struct session session;
+	struct scripted_backend backend;
+	const struct vhost_user_header change = { VHOST_USER_BACKEND_CONFIG_CHANGE_MSG,
+						  VHOST_USER_VERSION, 0 };
+	const struct vhost_user_msg *msg;
+
+	session_init(&session);
+	scripted_backend_init(&backend);
+	cr_assert_eq(session_run(&session, scripted_backend_start(&backend)), 0);
+	msg = session_find(&backend, VHOST_USER_SET_BACKEND_REQ_FD);
+	cr_assert_eq(write(msg->fds[0], &change, sizeof(change)), sizeof(change));
+	cr_expect_eq(vhost_frontend_read_channel(&session.fe), 1);
+	vhost_frontend_close(&session.fe);
+	cr_expect_geq(vhost_frontend_channel_fd(&session.fe), 0, "somebody may be watching it");
+	cr_expect_eq(vhost_frontend_read_channel(&session.fe), -ECONNRESET);
+	vhost_frontend_close_channel(&session.fe);
+	cr_expect_eq(vhost_frontend_channel_fd(&session.fe), -1);
+	scripted_backend_join(&backend);
+	scripted_backend_destroy(&backend);
+	session_destroy(&session);
+}
+
+/* Who holds a copy of the descriptor, to notice a hang-up, is no reason for the back-end to wait. */
+Test(vhost_frontend, the_connection_ends_for_copies_too)
+{
+	struct session session;
+	struct scripted_backend backend;
+	int copy;
+
+	session_init(&session);
+	scripted_backend_init(&backend);
+	cr_assert_eq(session_run(&session, scripted_backend_start(&backend)), 0);
+	copy = dup(session.fe.sock);
+	vhost_frontend_close(&session.fe);
+	scripted_backend_join(&backend);
+	close(copy);
+	scripted_backend_destroy(&backend);
+	session_destroy(&session);
 }

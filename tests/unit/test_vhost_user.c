@@ -52,7 +52,9 @@ static const struct request {
 	{ VHOST_USER_SET_PROTOCOL_FEATURES, "SET_PROTOCOL_FEATURES", 8, 0 },
 	{ VHOST_USER_GET_QUEUE_NUM, "GET_QUEUE_NUM", 0, 0 },
 	{ VHOST_USER_SET_VRING_ENABLE, "SET_VRING_ENABLE", 8, 0 },
+	{ VHOST_USER_SET_BACKEND_REQ_FD, "SET_BACKEND_REQ_FD", 0, 1 },
 	{ VHOST_USER_GET_CONFIG, "GET_CONFIG", 12 + 24, 0 },
+	{ VHOST_USER_SET_CONFIG, "SET_CONFIG", 12 + 24, 0 },
 	{ VHOST_USER_MINIVMM_GET_REPORT, "MINIVMM_GET_REPORT", 0, 0 },
 };
 
@@ -66,7 +68,7 @@ static struct vhost_user_msg well_formed(const struct request *request)
 
 	if (request->request == VHOST_USER_SET_MEM_TABLE)
 		msg.payload.memory.nregions = 2;
-	if (request->request == VHOST_USER_GET_CONFIG)
+	if (request->request == VHOST_USER_GET_CONFIG || request->request == VHOST_USER_SET_CONFIG)
 		msg.payload.config.size = 24;
 	return msg;
 }

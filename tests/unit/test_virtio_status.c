@@ -321,3 +321,35 @@ Test(virtio_status, a_ring_outside_the_window_never_reaches_the_backend)
 	cr_expect_eq(b.report.nr_violations, 1);
 	cr_expect(b.report.driven);
 }
+
+Test(virtio_status, another_configuration_is_told_to_a_running_driver)
+{
+	uint8_t config[BENCH_CONFIG];
+	struct virtio_bench b;
+	uint32_t generation;
+
+	bench_init(&b);
+	memcpy(config, b.device.config, sizeof(config));
+	config[3] ^= 0xff;
+	generation = virtio_device_config_generation(&b.device);
+
+	virtio_device_change_config(&b.device, config, sizeof(config));
+	cr_expect_eq(b.interrupts, 0, "nobody drives the device yet");
+	cr_expect_eq(virtio_device_read_config(&b.device, 3, 1), config[3]);
+	cr_expect_eq(virtio_device_config_generation(&b.device), generation + 1);
+
+	bench_reach(&b, RUNNING);
+	virtio_device_change_config(&b.device, config, sizeof(config));
+	cr_expect_eq(b.interrupts, 0, "nothing has changed");
+	config[0] ^= 0xff;
+	virtio_device_change_config(&b.device, config, sizeof(config));
+	cr_expect_eq(b.interrupts, 1);
+	cr_expect(virtio_device_config_changed(&b.device));
+	cr_expect_eq(virtio_device_read_config(&b.device, 0, 1), config[0]);
+	cr_expect_eq(virtio_device_config_generation(&b.device), generation + 2);
+	cr_expect_eq(b.stops, 0, "it goes on");
+
+	config[0] ^= 0xff;
+	virtio_device_change_config(&b.device, config, sizeof(config) - 1);
+	cr_expect_eq(b.interrupts, 1, "that is not all of it");
+}

@@ -21,7 +21,7 @@
 
 #include "vmm/bus.h"
 
-#define MSIX_MAX_VECTORS 16
+#define MSIX_MAX_VECTORS 32
 #define MSIX_ENTRY_SIZE	 16
 #define MSIX_NO_VECTOR	 0xffffu
 

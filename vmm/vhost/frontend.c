@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "devices/proto/vhost_user.h"
@@ -10,18 +11,43 @@
 
 #define PROTOCOL_FEATURE(bit) (1ull << (bit))
 
-/* Without these a back-end cannot be driven by us. */
-#define NEEDED_PROTOCOL_FEATURES                             \
-	(PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) | \
-	 PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_CONFIG))
-#define WANTED_PROTOCOL_FEATURES \
-	(NEEDED_PROTOCOL_FEATURES | PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_MINIVMM_REPORT))
+/* None of them is needed: what cannot be asked for is an error when it is asked for. */
+#define WANTED_PROTOCOL_FEATURES                               \
+	(PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_MQ) |          \
+	 PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) |   \
+	 PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | \
+	 PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_CONFIG) |      \
+	 PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_MINIVMM_REPORT))
+
+static bool has(const struct vhost_frontend *fe, unsigned int protocol_feature)
+{
+	return fe->protocol_features & PROTOCOL_FEATURE(protocol_feature);
+}
 
 void vhost_frontend_close(struct vhost_frontend *fe)
 {
-	if (fe->sock >= 0)
-		close(fe->sock);
+	if (fe->channel.fd >= 0)
+		(void)shutdown(fe->channel.fd, SHUT_RDWR);
+	if (fe->sock < 0)
+		return;
+	(void)shutdown(fe->sock, SHUT_RDWR);
+	close(fe->sock);
 	fe->sock = -1;
+}
+
+int vhost_frontend_channel_fd(const struct vhost_frontend *fe)
+{
+	return fe->channel.fd;
+}
+
+int vhost_frontend_read_channel(struct vhost_frontend *fe)
+{
+	return vhost_channel_read(&fe->channel);
+}
+
+void vhost_frontend_close_channel(struct vhost_frontend *fe)
+{
+	vhost_channel_close(&fe->channel);
 }
 
 static struct vhost_user_msg message(uint32_t request, uint32_t payload)
@@ -31,56 +57,72 @@ static struct vhost_user_msg message(uint32_t request, uint32_t payload)
 	};
 }
 
-/* Sends @msg and receives the answer to it in place. @reply_size: exact bytes of payload expected.
+static int disconnect(struct vhost_frontend *fe, int error)
+{
+	vhost_frontend_close(fe);
+	return error;
+}
+
+static int send_message(struct vhost_frontend *fe, const struct vhost_user_msg *msg)
+{
+	int ret = fe->sock < 0 ? -ENOTCONN : vhost_user_send(fe->sock, msg);
+
+	return ret ? disconnect(fe, ret) : 0;
+}
+
+/*
+ * Sends @msg and receives the answer to it in place, whatever its size. No answer of the subset
+ * carries descriptors.
  */
-static int exchange(struct vhost_frontend *fe, struct vhost_user_msg *msg, uint32_t reply_size)
+static int ask(struct vhost_frontend *fe, struct vhost_user_msg *msg)
 {
 	uint32_t request = msg->hdr.request;
-	int ret;
+	int ret = send_message(fe, msg);
 
-	if (fe->sock < 0)
-		return -ENOTCONN;
-	ret = vhost_user_send(fe->sock, msg);
 	if (ret)
-		goto broken;
+		return ret;
 	ret = vhost_user_recv(fe->sock, msg, fe->deadline_ms);
-	if (ret <= 0) {
-		ret = ret == 0 ? -ECONNRESET : ret;
-		goto broken;
-	}
-	/* No answer of the subset carries descriptors. */
-	if (msg->nr_fds > 0 || msg->hdr.request != request || msg->hdr.size != reply_size ||
+	if (ret <= 0)
+		return disconnect(fe, ret == 0 ? -ECONNRESET : ret);
+	if (msg->nr_fds > 0 || msg->hdr.request != request ||
 	    msg->hdr.flags != (VHOST_USER_VERSION | VHOST_USER_REPLY)) {
 		vhost_user_close_fds(msg);
-		ret = -EPROTO;
-		goto broken;
+		return disconnect(fe, -EPROTO);
 	}
 	return 0;
-broken:
-	vhost_frontend_close(fe);
+}
+
+/* The same for an answer with exactly @reply_size bytes of payload. */
+static int exchange(struct vhost_frontend *fe, struct vhost_user_msg *msg, uint32_t reply_size)
+{
+	int ret = ask(fe, msg);
+
+	if (!ret && msg->hdr.size != reply_size)
+		ret = disconnect(fe, -EPROTO);
 	return ret;
 }
 
-/* A request without an answer of its own; with REPLY_ACK in force the back-end confirms it. */
-static int command(struct vhost_frontend *fe, struct vhost_user_msg *msg)
+/*
+ * A request without an answer of its own; with REPLY_ACK in force the back-end confirms it.
+ * -EREMOTEIO when it says no.
+ */
+static int request_ack(struct vhost_frontend *fe, struct vhost_user_msg *msg)
 {
 	int ret;
 
-	if (!(fe->protocol_features & PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK))) {
-		if (fe->sock < 0)
-			return -ENOTCONN;
-		ret = vhost_user_send(fe->sock, msg);
-		if (ret)
-			vhost_frontend_close(fe);
-		return ret;
-	}
+	if (!has(fe, VHOST_USER_PROTOCOL_F_REPLY_ACK))
+		return send_message(fe, msg);
 	msg->hdr.flags |= VHOST_USER_NEED_REPLY;
 	ret = exchange(fe, msg, sizeof(msg->payload.u64));
-	if (!ret && msg->payload.u64 != 0) {
-		vhost_frontend_close(fe);
-		ret = -EREMOTEIO;
-	}
-	return ret;
+	return !ret && msg->payload.u64 != 0 ? -EREMOTEIO : ret;
+}
+
+/* The same where nothing leads on without the back-end's consent. */
+static int command(struct vhost_frontend *fe, struct vhost_user_msg *msg)
+{
+	int ret = request_ack(fe, msg);
+
+	return ret == -EREMOTEIO ? disconnect(fe, ret) : ret;
 }
 
 static int get_u64(struct vhost_frontend *fe, uint32_t request, uint64_t *value)
@@ -101,48 +143,96 @@ static int set_u64(struct vhost_frontend *fe, uint32_t request, uint64_t value)
 	return command(fe, &msg);
 }
 
+/*
+ * Without REPLY_ACK: an answer to a later question says that the requests before it were handled,
+ * since a back-end takes them in their order, and hangs up when it cannot.
+ */
+static int await_done(struct vhost_frontend *fe)
+{
+	uint64_t ignored;
+
+	if (has(fe, VHOST_USER_PROTOCOL_F_REPLY_ACK))
+		return 0;
+	return get_u64(fe, VHOST_USER_GET_FEATURES, &ignored);
+}
+
 int vhost_frontend_set_windows(struct vhost_frontend *fe, const struct dma_window *windows,
 			       size_t n)
 {
 	uint32_t size = (uint32_t)(offsetof(struct vhost_user_memory, regions) +
 				   n * sizeof(struct vhost_user_memory_region));
 	struct vhost_user_msg msg = message(VHOST_USER_SET_MEM_TABLE, size);
+	int ret;
 
 	if (n > VHOST_USER_MAX_FDS)
 		return -E2BIG;
 	msg.payload.memory.nregions = (uint32_t)n;
 	for (size_t i = 0; i < n; i++) {
+		if (i >= fe->nr_windows)
+			fe->windows[fe->nr_windows++].user_base = windows[i].range.base;
+		fe->windows[i].dma_base = windows[i].range.base;
+		fe->windows[i].size = windows[i].range.size;
 		msg.payload.memory.regions[i] = (struct vhost_user_memory_region){
 			.guest_phys_addr = windows[i].range.base,
 			.memory_size = windows[i].range.size,
-			.userspace_addr = windows[i].range.base,
+			.userspace_addr = fe->windows[i].user_base,
 			.mmap_offset = windows[i].offset,
 		};
 		msg.fds[msg.nr_fds++] = windows[i].fd;
 	}
-	return command(fe, &msg);
+	ret = command(fe, &msg);
+	return ret ? ret : await_done(fe);
+}
+
+static int agree_protocol(struct vhost_frontend *fe)
+{
+	uint64_t offered = 0;
+	int ret = get_u64(fe, VHOST_USER_GET_FEATURES, &fe->features);
+
+	if (ret)
+		return ret;
+	if (!(fe->features & (1ull << VHOST_USER_F_PROTOCOL_FEATURES)))
+		return -ENOTSUP;
+	ret = get_u64(fe, VHOST_USER_GET_PROTOCOL_FEATURES, &offered);
+	offered &= WANTED_PROTOCOL_FEATURES;
+	if (!ret)
+		ret = set_u64(fe, VHOST_USER_SET_PROTOCOL_FEATURES, offered);
+	if (!ret)
+		fe->protocol_features = offered;
+	return ret;
+}
+
+/* All we want to hear of is configuration space. */
+static int send_channel(struct vhost_frontend *fe)
+{
+	struct vhost_user_msg msg = message(VHOST_USER_SET_BACKEND_REQ_FD, 0);
+	int fd, ret;
+
+	if (!has(fe, VHOST_USER_PROTOCOL_F_BACKEND_REQ) || !has(fe, VHOST_USER_PROTOCOL_F_CONFIG))
+		return 0;
+	fd = vhost_channel_open(&fe->channel);
+	if (fd < 0)
+		return fd;
+	msg.fds[msg.nr_fds++] = fd;
+	ret = command(fe, &msg);
+	close(fd);
+	return ret;
 }
 
 int vhost_frontend_open(struct vhost_frontend *fe, int sock, int deadline_ms,
 			const struct dma_window *windows, size_t nr_windows)
 {
 	struct vhost_user_msg owner = message(VHOST_USER_SET_OWNER, 0);
-	uint64_t offered = 0;
 	int ret;
 
-	*fe = (struct vhost_frontend){ .sock = sock, .deadline_ms = deadline_ms };
-	ret = get_u64(fe, VHOST_USER_GET_FEATURES, &fe->features);
-	if (!ret && !(fe->features & (1ull << VHOST_USER_F_PROTOCOL_FEATURES)))
-		ret = -ENOTSUP;
+	*fe = (struct vhost_frontend){
+		.sock = sock,
+		.deadline_ms = deadline_ms,
+		.channel = { .fd = -1 },
+	};
+	ret = agree_protocol(fe);
 	if (!ret)
-		ret = get_u64(fe, VHOST_USER_GET_PROTOCOL_FEATURES, &offered);
-	if (!ret && (offered & NEEDED_PROTOCOL_FEATURES) != NEEDED_PROTOCOL_FEATURES)
-		ret = -ENOTSUP;
-	if (!ret)
-		ret = set_u64(fe, VHOST_USER_SET_PROTOCOL_FEATURES,
-			      offered & WANTED_PROTOCOL_FEATURES);
-	if (!ret)
-		fe->protocol_features = offered & WANTED_PROTOCOL_FEATURES;
+		ret = send_channel(fe);
 	if (!ret)
 		ret = command(fe, &owner);
 	if (!ret)
@@ -150,19 +240,62 @@ int vhost_frontend_open(struct vhost_frontend *fe, int sock, int deadline_ms,
 	return ret;
 }
 
+int vhost_frontend_get_queue_num(struct vhost_frontend *fe, uint64_t *number)
+{
+	*number = 1;
+	if (!has(fe, VHOST_USER_PROTOCOL_F_MQ))
+		return 0;
+	return get_u64(fe, VHOST_USER_GET_QUEUE_NUM, number);
+}
+
+/* A request about @len bytes of configuration space at @offset. */
+static int config_message(const struct vhost_frontend *fe, struct vhost_user_msg *msg,
+			  uint32_t request, uint32_t offset, size_t len)
+{
+	if (len > VHOST_USER_MAX_CONFIG || offset > VHOST_USER_MAX_CONFIG - len)
+		return -EMSGSIZE;
+	if (fe->sock < 0)
+		return -ENOTCONN;
+	if (!has(fe, VHOST_USER_PROTOCOL_F_CONFIG))
+		return -ENOTSUP;
+	*msg = message(request, (uint32_t)(offsetof(struct vhost_user_config, region) + len));
+	msg->payload.config.offset = offset;
+	msg->payload.config.size = (uint32_t)len;
+	return 0;
+}
+
 int vhost_frontend_get_config(struct vhost_frontend *fe, void *config, size_t len)
 {
-	uint32_t size = (uint32_t)(offsetof(struct vhost_user_config, region) + len);
-	struct vhost_user_msg msg = message(VHOST_USER_GET_CONFIG, size);
-	int ret;
+	struct vhost_user_msg msg;
+	int ret = config_message(fe, &msg, VHOST_USER_GET_CONFIG, 0, len);
+	uint32_t size;
 
-	if (len > VHOST_USER_MAX_CONFIG)
-		return -EMSGSIZE;
-	msg.payload.config.size = (uint32_t)len;
-	ret = exchange(fe, &msg, size);
-	if (!ret)
-		memcpy(config, msg.payload.config.region, len);
-	return ret;
+	if (ret)
+		return ret;
+	size = msg.hdr.size;
+	ret = ask(fe, &msg);
+	if (ret)
+		return ret;
+	/* An answer without payload is how a back-end refuses. */
+	if (msg.hdr.size == 0)
+		return -EREMOTEIO;
+	if (msg.hdr.size != size)
+		return disconnect(fe, -EPROTO);
+	memcpy(config, msg.payload.config.region, len);
+	return 0;
+}
+
+int vhost_frontend_set_config(struct vhost_frontend *fe, uint32_t offset, const void *data,
+			      size_t len)
+{
+	struct vhost_user_msg msg;
+	int ret = config_message(fe, &msg, VHOST_USER_SET_CONFIG, offset, len);
+
+	if (ret)
+		return ret;
+	memcpy(msg.payload.config.region, data, len);
+	ret = request_ack(fe, &msg);
+	return ret ? ret : await_done(fe);
 }
 
 int vhost_frontend_set_features(struct vhost_frontend *fe, uint64_t features)
@@ -187,17 +320,34 @@ static int set_vring_state(struct vhost_frontend *fe, uint32_t request, uint32_t
 	return command(fe, &msg);
 }
 
+/* DMA address -> the address space of SET_VRING_ADDR. 0 or -EFAULT. */
+static int user_address(const struct vhost_frontend *fe, uint64_t dma_addr, uint64_t *user)
+{
+	for (size_t i = 0; i < fe->nr_windows; i++) {
+		const struct vhost_window *window = &fe->windows[i];
+
+		if (dma_addr < window->dma_base || dma_addr - window->dma_base >= window->size)
+			continue;
+		*user = window->user_base + (dma_addr - window->dma_base);
+		return 0;
+	}
+	return -EFAULT;
+}
+
 static int set_vring_addr(struct vhost_frontend *fe, uint32_t index,
 			  const struct virtio_queue *queue)
 {
 	struct vhost_user_msg msg = message(VHOST_USER_SET_VRING_ADDR, sizeof(msg.payload.addr));
+	struct vhost_user_vring_addr addr = { .index = index };
+	int ret = user_address(fe, queue->addr[VIRTIO_RING_DESC], &addr.descriptor);
 
-	msg.payload.addr = (struct vhost_user_vring_addr){
-		.index = index,
-		.descriptor = queue->addr[VIRTIO_RING_DESC],
-		.available = queue->addr[VIRTIO_RING_AVAIL],
-		.used = queue->addr[VIRTIO_RING_USED],
-	};
+	if (!ret)
+		ret = user_address(fe, queue->addr[VIRTIO_RING_AVAIL], &addr.available);
+	if (!ret)
+		ret = user_address(fe, queue->addr[VIRTIO_RING_USED], &addr.used);
+	if (ret)
+		return ret;
+	msg.payload.addr = addr;
 	return command(fe, &msg);
 }
 
@@ -227,6 +377,8 @@ int vhost_frontend_start_queue(struct vhost_frontend *fe, uint32_t index,
 		ret = set_vring_fd(fe, VHOST_USER_SET_VRING_KICK, index, fds->kick);
 	if (!ret)
 		ret = set_vring_state(fe, VHOST_USER_SET_VRING_ENABLE, index, 1);
+	if (!ret)
+		ret = await_done(fe);
 	return ret;
 }
 
@@ -243,7 +395,7 @@ int vhost_frontend_get_report(struct vhost_frontend *fe, struct device_report_wi
 	struct vhost_user_msg msg = message(VHOST_USER_MINIVMM_GET_REPORT, 0);
 	int ret;
 
-	if (!(fe->protocol_features & PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_MINIVMM_REPORT)))
+	if (!has(fe, VHOST_USER_PROTOCOL_F_MINIVMM_REPORT))
 		return -ENOTSUP;
 	ret = exchange(fe, &msg, sizeof(*report));
 	if (ret)

@@ -14,24 +14,56 @@
 #include <stdint.h>
 
 #include "devices/proto/report.h"
+#include "devices/proto/vhost_user.h"
 #include "vmm/memory.h"
+#include "vmm/vhost/channel.h"
 
 struct virtio_queue;
+
+/*
+ * A window in the address space that ring addresses are told in. It never changes: a back-end
+ * remembers rings by these addresses, and one that has served rings before would not find them in a
+ * later table otherwise.
+ */
+struct vhost_window {
+	uint64_t user_base; /* what SET_MEM_TABLE calls userspace_addr */
+	uint64_t dma_base;
+	uint64_t size; /* bytes */
+};
 
 struct vhost_frontend {
 	int sock;		    /* owned; -1 once the connection has ended */
 	int deadline_ms;	    /* for one request; may be changed at any time */
 	uint64_t features;	    /* virtio features that the back-end offers */
 	uint64_t protocol_features; /* in force */
+	struct vhost_channel channel;
+	struct vhost_window windows[VHOST_USER_MAX_FDS];
+	size_t nr_windows;
 };
 
 /*
- * Takes over @sock: features, protocol features, owner, and the DMA windows, which are all the
- * back-end ever sees of the guest. 0 or -errno; then release with vhost_frontend_close().
+ * Takes over @sock: features, protocol features, owner, a channel for what the back-end says
+ * unasked, and the DMA windows, which are all it ever sees of the guest. 0 or -errno; then release
+ * with vhost_frontend_close() and vhost_frontend_close_channel().
  */
 int vhost_frontend_open(struct vhost_frontend *fe, int sock, int deadline_ms,
 			const struct dma_window *windows, size_t nr_windows);
+
+/*
+ * Ends the connection, for the holders of copies of the descriptor too. The channel reports a
+ * hang-up from now on, but stays open for the sake of whoever watches it.
+ */
 void vhost_frontend_close(struct vhost_frontend *fe);
+
+/*
+ * Where the back-end says what it was not asked, to be watched for EPOLLIN; -1: it never will.
+ * Whoever watches it calls vhost_frontend_read_channel() then, see vhost_channel_read(): 1 when
+ * configuration space has changed, 0 for nothing of interest. On -errno nobody needs to watch it
+ * any more: it is taken out of the loop, and closed.
+ */
+int vhost_frontend_channel_fd(const struct vhost_frontend *fe);
+int vhost_frontend_read_channel(struct vhost_frontend *fe);
+void vhost_frontend_close_channel(struct vhost_frontend *fe);
 
 /*
  * The same windows at other DMA addresses: a BAR was moved. Only while no queue is started. 0 or
@@ -40,8 +72,21 @@ void vhost_frontend_close(struct vhost_frontend *fe);
 int vhost_frontend_set_windows(struct vhost_frontend *fe, const struct dma_window *windows,
 			       size_t nr_windows);
 
-/* Reads @len bytes of configuration space. 0 or -errno. */
+/*
+ * How many queues the back-end has at most; network devices count pairs. 1 where it cannot have
+ * more. 0 or -errno.
+ */
+int vhost_frontend_get_queue_num(struct vhost_frontend *fe, uint64_t *number);
+
+/*
+ * Reads the first @len bytes of configuration space. 0, -ENOTSUP when the back-end has none,
+ * -EREMOTEIO when it has not so many; both leave the connection as it is. Or -errno.
+ */
 int vhost_frontend_get_config(struct vhost_frontend *fe, void *config, size_t len);
+
+/* The driver changes @len bytes at @offset. Returns as vhost_frontend_get_config(). */
+int vhost_frontend_set_config(struct vhost_frontend *fe, uint32_t offset, const void *data,
+			      size_t len);
 
 /* Tells which of its features the driver accepted. 0 or -errno. */
 int vhost_frontend_set_features(struct vhost_frontend *fe, uint64_t features);

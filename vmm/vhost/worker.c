@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "devices/registry.h"
 #include "vmm/log.h"
 
 #define DEVICE_EXECUTABLE "minivmm-device"
@@ -28,7 +29,17 @@
 #define NOBODY 65534
 
 /* The child's descriptors, see worker.h. */
-enum { CHILD_STDIN, CHILD_STDOUT, CHILD_LOG, CHILD_CONTROL, CHILD_BACKEND, CHILD_FDS };
+enum {
+	CHILD_STDIN,
+	CHILD_STDOUT,
+	CHILD_LOG,
+	CHILD_CONTROL,
+	CHILD_BACKEND, /* the first of them */
+	CHILD_FDS = CHILD_BACKEND + DEVICE_MAX_BACKENDS,
+};
+
+/* Room for "--backend-fd=N". */
+#define BACKEND_ARG_MAX 24
 
 int worker_open_executable(void)
 {
@@ -97,7 +108,8 @@ struct child {
 	int fds[CHILD_FDS];
 	int ready[2]; /* pipe: a byte comes once the ids are mapped */
 	bool sandbox;
-	char *argv[WORKER_MAX_ARGS + 8];
+	char backends[DEVICE_MAX_BACKENDS][BACKEND_ARG_MAX];
+	char *argv[WORKER_MAX_SETTINGS + DEVICE_MAX_BACKENDS + 5];
 };
 
 /* Only system calls from here to exec. Exit statuses are only seen by a reader of strace. */
@@ -160,19 +172,21 @@ static pid_t clone_child(bool sandbox, int *pidfd)
 static void build_argv(struct child *child, const struct worker_request *request)
 {
 	static char program[] = DEVICE_EXECUTABLE;
-	static char control[] = "--control-fd=3", backend[] = "--backend-fd=4";
+	static char control[] = "--control-fd=3";
 	static char sandbox_off[] = "--sandbox=off";
 	size_t n = 0;
 
 	child->argv[n++] = program;
 	child->argv[n++] = (char *)request->kind;
+	for (size_t i = 0; i < WORKER_MAX_SETTINGS && request->settings[i]; i++)
+		child->argv[n++] = (char *)request->settings[i];
 	child->argv[n++] = control;
-	if (request->backend_fd >= 0)
-		child->argv[n++] = backend;
+	for (unsigned int i = 0; i < request->nr_backends; i++) {
+		snprintf(child->backends[i], BACKEND_ARG_MAX, "--backend-fd=%u", CHILD_BACKEND + i);
+		child->argv[n++] = child->backends[i];
+	}
 	if (!request->sandbox)
 		child->argv[n++] = sandbox_off;
-	for (size_t i = 0; i < WORKER_MAX_ARGS && request->args[i]; i++)
-		child->argv[n++] = (char *)request->args[i];
 	child->argv[n] = NULL;
 }
 
@@ -227,7 +241,9 @@ int worker_start(struct worker *worker, int exe_fd, const struct worker_request 
 		child.fds[CHILD_STDOUT] = null;
 		child.fds[CHILD_LOG] = log[1];
 		child.fds[CHILD_CONTROL] = control[1];
-		child.fds[CHILD_BACKEND] = request->backend_fd;
+		for (unsigned int i = 0; i < DEVICE_MAX_BACKENDS; i++)
+			child.fds[CHILD_BACKEND + i] =
+				i < request->nr_backends ? request->backend_fds[i] : -1;
 		build_argv(&child, request);
 		ret = start_child(worker, &child, request->name);
 	}

@@ -9,7 +9,7 @@
  *	fd 0, 1  /dev/null
  *	fd 2     pipe to minivmm: log lines; non-blocking: a line too many is lost, not waited for
  *	fd 3     vhost-user socket
- *	fd 4     the device's backing file or stream, if it has one
+ *	fd 4...  the device's backing file, streams, tap queues, ..., if it has any
  */
 #ifndef VMM_VHOST_WORKER_H
 #define VMM_VHOST_WORKER_H
@@ -17,13 +17,15 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define WORKER_MAX_ARGS 8
+#define WORKER_MAX_SETTINGS 8
 
 struct worker_request {
-	const char *name;		   /* "blk0", for error lines */
-	const char *kind;		   /* "blk" */
-	const char *args[WORKER_MAX_ARGS]; /* further options, NULL-terminated */
-	int backend_fd;			   /* stays the caller's; -1: none */
+	const char *name; /* "blk0", for error lines */
+	const char *kind; /* "blk" */
+	const char *const
+		*settings;	  /* at most WORKER_MAX_SETTINGS and a NULL, see devices/device.h */
+	const int *backend_fds;	  /* stay the caller's */
+	unsigned int nr_backends; /* at most DEVICE_MAX_BACKENDS */
 	bool sandbox;
 };
 

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "vmm/events.h"
 #include "vmm/log.h"
 #include "vmm/virtio/device.h"
 
@@ -51,6 +52,7 @@ static void refuse(struct virtio_device *device, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
 	log_limited(&device->log_limit, "%s: FEATURES_OK refused: %s", device->name, text);
+	events_device(device->name, "refused", text);
 	if (report->nr_refusals < REPORT_MAX_REFUSALS)
 		snprintf(report->refusals[report->nr_refusals], REPORT_TEXT_MAX, "%s", text);
 	report->nr_refusals++;
@@ -180,6 +182,7 @@ static void tell_violation(struct virtio_device *device, const struct dma_violat
 		    "%s: queue %u: %s at %#llx, %llu bytes: %s: device stopped%s", device->name,
 		    violation->queue, what, (unsigned long long)violation->dma_addr,
 		    (unsigned long long)violation->length, why, hint);
+	events_violation(device->name, violation);
 	if (report->nr_violations < DEVICE_REPORT_VIOLATIONS)
 		report->violations[report->nr_violations] = *violation;
 	report->nr_violations++;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "vmm/events.h"
 #include "vmm/virtio/confine.h"
 
 void virtio_device_init(struct virtio_device *device)
@@ -43,13 +44,25 @@ void virtio_device_stop(struct virtio_device *device)
 
 static void reset(struct virtio_device *device)
 {
-	if (device->status & VIRTIO_STATUS_DRIVER_OK)
+	if (device->status & VIRTIO_STATUS_DRIVER_OK) {
 		device->report->resets++;
+		events_device(device->name, "reset", NULL);
+	}
 	stop_backend(device);
 	device->status = 0;
 	device->accepted = 0;
 	device->config_changed = false;
 	memset(device->queues, 0, sizeof(device->queues));
+}
+
+/* Before DRIVER_OK a driver expects no interrupt (virtio 1.3, 3.1): it reads everything anyway. */
+static void note_config_change(struct virtio_device *device)
+{
+	device->config_generation++;
+	if (!(device->status & VIRTIO_STATUS_DRIVER_OK))
+		return;
+	device->config_changed = true;
+	device->backend->config_interrupt(device->backend_opaque);
 }
 
 /* With the lock held; see virtio_device_fail(). */
@@ -60,9 +73,8 @@ static void fail(struct virtio_device *device)
 	    (device->status & VIRTIO_STATUS_NEEDS_RESET))
 		return;
 	device->status |= VIRTIO_STATUS_NEEDS_RESET;
-	device->config_changed = true;
-	device->config_generation++;
-	device->backend->config_interrupt(device->backend_opaque);
+	events_device(device->name, "needs-reset", NULL);
+	note_config_change(device);
 }
 
 void virtio_device_fail(struct virtio_device *device)
@@ -126,6 +138,7 @@ static bool start(struct virtio_device *device)
 		return true;
 	}
 	device->started = true;
+	events_device(device->name, "driver-ok", NULL);
 	return true;
 }
 
@@ -304,11 +317,22 @@ uint64_t virtio_device_read_config(struct virtio_device *device, uint64_t offset
 {
 	uint64_t value = 0;
 
-	/* Written before the first vCPU runs, so no lock. */
+	pthread_mutex_lock(&device->lock);
 	if (size <= sizeof(value) && offset <= device->config_len &&
 	    size <= device->config_len - offset)
 		memcpy(&value, device->config + offset, size);
+	pthread_mutex_unlock(&device->lock);
 	return value;
+}
+
+void virtio_device_change_config(struct virtio_device *device, const void *config, size_t len)
+{
+	pthread_mutex_lock(&device->lock);
+	if (len == device->config_len && memcmp(device->config, config, len) != 0) {
+		memcpy(device->config, config, len);
+		note_config_change(device);
+	}
+	pthread_mutex_unlock(&device->lock);
 }
 
 uint32_t virtio_device_config_generation(struct virtio_device *device)

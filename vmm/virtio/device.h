@@ -125,6 +125,9 @@ uint64_t virtio_device_read_config(struct virtio_device *device, uint64_t offset
 				   unsigned int size);
 uint32_t virtio_device_config_generation(struct virtio_device *device);
 
+/* The back-end has another configuration now: the driver is told if it differs. @len: config_len. */
+void virtio_device_change_config(struct virtio_device *device, const void *config, size_t len);
+
 /* Whether a configuration change waits to be acknowledged; virtio_device_ack_config() does that. */
 bool virtio_device_config_changed(struct virtio_device *device);
 void virtio_device_ack_config(struct virtio_device *device);

@@ -14,10 +14,10 @@
 /*
  * Feature bits that are taken (virtio 1.3, 2.2 and 6): those of device types, INDIRECT_DESC and
  * EVENT_IDX, bit 30, which is not to be negotiated, and VERSION_1 to ADMIN_VQ. Free are those that
- * had a meaning in the legacy interface only (24 NOTIFY_ON_EMPTY, 27 ANY_LAYOUT), those that
- * nobody has, and 50 to 63, which are for device types too, but no type of ours has one of them.
+ * had a meaning in the legacy interface only (24 NOTIFY_ON_EMPTY, 27 ANY_LAYOUT), and those that
+ * nobody has.
  */
-#define TAKEN_FEATURES (BITS(0, 23) | BITS(28, 30) | BITS(32, 41))
+#define TAKEN_FEATURES (BITS(0, 23) | BITS(28, 30) | BITS(32, 41) | BITS(50, 63))
 
 /* cfg_type: common, notify, ISR, device, PCI access, shared memory, vendor (virtio 1.3, 4.1.4). */
 #define TAKEN_CFG_TYPES (BITS(1, 5) | BITS(8, 9))

@@ -11,14 +11,19 @@ case_console_log_once() {
 		fail "the log was printed $(grep -ac '\] Linux version' "$work/out") times"
 }
 
+# on_terminal COMMANDS: starts them in the background with a terminal, which script(1) makes; MINIVMM
+# stands for minivmm with the test kernel. What is written to keys is typed. $vmm is script's process.
+on_terminal() {
+	local start="$minivmm --kernel $kernel --initrd $initramfs --timeout $timeout --report report.json"
+	mkfifo keys
+	script -qefc "${1//MINIVMM/$start}" /dev/null <>keys >out 2>&1 &
+	vmm=$!
+}
+
 # Ctrl-A h helps, Ctrl-A x quits, on a terminal only; the terminal is as before afterwards.
 case_console_escapes() {
 	local before after
-	mkfifo keys
-	# script(1) gives minivmm a terminal; what is typed comes through keys.
-	script -qefc "stty >before; $minivmm --kernel $kernel --initrd $initramfs --timeout $timeout \
-		--cmdline quiet; echo status=\$?; stty >after" /dev/null <>keys >out 2>&1 &
-	vmm=$!
+	on_terminal "stty >before; MINIVMM --cmdline quiet; echo status=\$?; stty >after"
 	wait_out '^/ # '
 	printf '\001h' >keys
 	wait_out 'Ctrl-A x'
@@ -27,4 +32,92 @@ case_console_escapes() {
 	expect_out '^status=0'
 	before=$(cat before) after=$(cat after)
 	[ "$before" = "$after" ] || fail "terminal before: $before, after: $after"
+}
+
+# The guest sees the terminal's size at the start and each new one.
+terminal_size() {
+	on_terminal "tty >terminal; stty columns 132 rows 43; MINIVMM --console virtio $* \
+		--cmdline 'quiet test=console-size last=30x100'; echo status=\$?"
+	wait_out '^size=43 132'
+	stty -F "$(cat terminal)" columns 90 rows 20
+	wait_out '^size=20 90'
+	stty -F "$(cat terminal)" columns 100 rows 30
+	wait "$vmm" || fail "script(1) failed"
+	expect_out '^size=30 100'
+	expect_out '^status=0'
+}
+
+case_console_size() { terminal_size --transport pci; }
+
+# With ports there are control messages for it.
+case_console_size_with_ports() {
+	terminal_size --restricted-dma --port log=file:log
+	expect_confined
+}
+
+# The console in a file: nothing of it on stdout, nothing of stdin in the guest.
+console_in_file() {
+	echo "what is there before" >console
+	boot --console "$@" --cmdline "test=true"
+	expect_status 0
+	[ ! -s out ] || fail "stdout: $(head -c 600 out)"
+	[ "$(grep -ac 'as init process' console)" -eq 1 ] || fail "the file: $(head -c 600 console)"
+	! grep -qa 'what is there before' console || fail "the file was not emptied"
+}
+
+case_console_in_file() { console_in_file file:console; }
+
+case_virtio_console_in_file() { console_in_file virtio,file:console --restricted-dma; }
+
+# Ports to a file, two FIFOs and a socket, and back.
+ports_both_ways() {
+	local kib=256
+	mkfifo pipe.in pipe.out
+	head -c "$((kib << 10))" /dev/urandom >data
+	start_guest --cmdline "quiet test=console-ports kib=$kib" --port log=file:log \
+		--port pipe=pipe:pipe --port agent=socket:agent "$@"
+	cat data >pipe.in
+	head -c "$((kib << 10))" pipe.out >pipe_sent
+	wait_out '^ready'
+	# The guest writes to the first peer, and hears the second.
+	socat -u "UNIX-CONNECT:agent,readbytes=$((kib << 10))" CREATE:agent_sent
+	socat -u OPEN:data UNIX-CONNECT:agent
+	wait_guest
+	expect_status 0
+	[ "$(guest_value log_sent)" = "$(sum_of log)" ] || fail "the file: not what the guest wrote"
+	[ "$(guest_value pipe_sent)" = "$(sum_of pipe_sent)" ] || fail "pipe: not what the guest wrote"
+	[ "$(guest_value agent_sent)" = "$(sum_of agent_sent)" ] || fail "socket: not what the guest wrote"
+	[ "$(guest_value pipe_received)" = "$(sum_of data)" ] || fail "pipe: the guest read something else"
+	[ "$(guest_value agent_received)" = "$(sum_of data)" ] || fail "socket: the guest read something else"
+	[ "$(guest_value nobody)" = 0 ] || fail "the guest read from nobody"
+	[ ! -e agent ] || fail "the socket was left behind"
+}
+
+case_console_ports() {
+	ports_both_ways --restricted-dma --console virtio
+	expect_confined
+}
+
+case_console_ports_pci() { ports_both_ways --transport pci --cpus 2; }
+
+# A peer that takes nothing, one that takes something and goes, one that floods: the console is not
+# held up by any of them.
+case_console_peers() {
+	local peer
+	start_guest --cmdline "quiet test=console-peers word=busy" --restricted-dma --console virtio \
+		--port agent=socket:agent --port flood=socket:flood
+	wait_out '^writing'
+	socat -u UNIX-CONNECT:agent SYSTEM:'sleep 100' &
+	peer=$!
+	socat -u OPEN:/dev/zero UNIX-CONNECT:flood 2>/dev/null &
+	sleep 1
+	kill "$peer"
+	socat -u UNIX-CONNECT:agent,readbytes=1000000 CREATE:heard
+	[ "$(tr -d 'busy\n' <heard | wc -c)" -eq 0 ] || fail "the second peer heard something else"
+	echo typed >in
+	wait_guest
+	expect_status 0
+	expect_out '^read=typed'
+	[ "$(guest_value flood)" = 0 ] || fail "the guest read something else"
+	expect_confined
 }

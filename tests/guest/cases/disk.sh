@@ -20,26 +20,26 @@ disk_checksums() {
 }
 
 case_disk_checksums() {
-	disk_checksums 64 --restricted-dma
+	disk_checksums 32 --restricted-dma
 	expect_confined
 	expect_report '[.devices[].counters.addresses.indirect_table.inside > 0] | any'
-	expect_report '.devices[0].counters.bytes_from_device >= 67108864'
-	expect_report '.devices[1].counters.bytes_to_device >= 67108864'
+	expect_report '.devices[0].counters.bytes_from_device >= 33554432'
+	expect_report '.devices[1].counters.bytes_to_device >= 33554432'
 }
 
 case_disk_checksums_4_cpus() {
-	disk_checksums 16 --restricted-dma --cpus 4
+	disk_checksums 8 --restricted-dma --cpus 4
 	expect_confined
 }
 
 case_disk_checksums_shared_pool() {
-	disk_checksums 16 --restricted-dma=share=all
+	disk_checksums 8 --restricted-dma=share=all
 	expect_confined
 	expect_report '.devices[0].windows == .devices[1].windows'
 }
 
 case_disk_checksums_unrestricted() {
-	disk_checksums 16
+	disk_checksums 8
 	expect_report '[.devices[].verdict == "unrestricted"] | all'
 }
 
