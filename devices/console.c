@@ -250,12 +250,13 @@ static struct console_port *port_of_queue(struct console *console, unsigned int 
 static bool console_handle_queue(struct device *device, unsigned int index)
 {
 	struct console *console = device->state;
+	bool multiport = console->multiport;
 	struct console_port *port = port_of_queue(console, index);
 
 	if (port)
 		return index % 2 == CONSOLE_QUEUE_INPUT ? console_port_receive(device, port)
 							: console_port_send(device, port);
-	if (!console->multiport)
+	if (!multiport)
 		return false;
 	return index == CONSOLE_QUEUE_CONTROL_INPUT ? console_control_tell(device)
 						    : console_control_hear(device);

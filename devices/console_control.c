@@ -10,6 +10,9 @@
  *	PORT_OPEN	->	somebody in the guest opens or closes the port
  *			<-	PORT_OPEN: a peer comes or goes; RESIZE
  *
+ * RESIZE has columns before rows, as in configuration space. Linux read them in the other order before
+ * 6.15 and the stable kernels that have its fix.
+ *
  * What the driver is to be told is remembered as one bit for each kind and port, so that a driver
  * that asks and never listens costs nothing, and reads how things are now when it does.
  */

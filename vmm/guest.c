@@ -97,11 +97,6 @@ int guest_plan(struct guest *guest, const struct config *config)
 	return 0;
 }
 
-static void resize_console(void *opaque, uint16_t columns, uint16_t rows)
-{
-	devices_resize_console(opaque, columns, rows);
-}
-
 int guest_create_vm(struct guest *guest)
 {
 	const struct config *config = guest->config;
@@ -131,8 +126,6 @@ int guest_create_vm(struct guest *guest)
 	if (console_init(&guest->console, &guest->platform.uart, &guest->vm, config) < 0)
 		return EXIT_STATUS_HOST;
 	guest->has_console = true;
-	guest->console.resized = resize_console;
-	guest->console.resized_opaque = &guest->devices;
 	guest->platform.ending = &guest->ending;
 	if (guest->machine.pci.present) {
 		ret = pci_host_init(&guest->platform.pci, &guest->machine.pci,

@@ -2,13 +2,12 @@
 #include "vmm/ports.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "vmm/exit_status.h"
 
 _Static_assert(CONFIG_MAX_PORTS <= 10, "a port is one digit in a list of inputs");
 _Static_assert(2 * CONFIG_MAX_PORTS <= DEVICE_MAX_BACKENDS, "an input of its own for each port");
-_Static_assert(sizeof("names=") + CONFIG_MAX_PORTS * (CONFIG_PORT_NAME_MAX + 1) <=
+_Static_assert(sizeof("names=") + (size_t)CONFIG_MAX_PORTS * (CONFIG_PORT_NAME_MAX + 1) <=
 		       DEVICE_SETTING_MAX,
 	       "all names fit");
 
@@ -33,44 +32,55 @@ static int open_streams(struct device_host *host, const struct config *config, i
 	return 0;
 }
 
-/* Starts another setting; returns its text. */
-static char *next_setting(struct device_parts *parts)
-{
-	char *text = parts->texts[parts->nr_settings];
+/* A setting in the making: the list "NAME=a:b". */
+struct list {
+	char *text; /* of a setting; NULL: nothing is in it yet */
+	size_t len;
+};
 
-	parts->settings[parts->nr_settings++] = text;
-	return text;
+static void append(struct list *list, const char *text)
+{
+	list->len += (size_t)snprintf(list->text + list->len, DEVICE_SETTING_MAX - list->len, "%s",
+				      text);
 }
 
-/* "names=:a:b" */
+/* The first part makes the setting, with its @name. */
+static void append_part(struct list *list, struct device_parts *parts, const char *name,
+			const char *text)
+{
+	if (list->text) {
+		append(list, ":");
+	} else {
+		list->text = parts->texts[parts->nr_settings];
+		parts->settings[parts->nr_settings++] = list->text;
+		append(list, name);
+		append(list, "=");
+	}
+	append(list, text);
+}
+
 static void list_names(const struct config *config, struct device_parts *parts)
 {
-	char *text = next_setting(parts);
+	struct list names = { 0 };
 
-	strcpy(text, "names=");
-	for (size_t i = 0; i < config->nr_ports; i++) {
-		if (i > 0)
-			strcat(text, ":");
-		strcat(text, config->ports[i].name);
-	}
+	for (size_t i = 0; i < config->nr_ports; i++)
+		append_part(&names, parts, "names", config->ports[i].name);
 }
 
-/* "inputs=1:2", and their descriptors behind all others. */
+/* Ports with an input of their own; its descriptor goes behind all others. */
 static void list_inputs(const struct device_host *host, const struct config *config,
 			struct device_parts *parts)
 {
 	const struct stream *stream = host->ports;
-	char *text = NULL;
-	size_t len = 0;
+	struct list inputs = { 0 };
 
 	for (size_t i = 0; i < config->nr_ports; i++) {
+		const char digit[] = { (char)('0' + i), '\0' };
+
 		if (config->ports[i].stream.kind == CONFIG_STREAM_STDIO)
 			continue;
 		if (stream->input_fd >= 0) {
-			if (!text)
-				text = next_setting(parts);
-			len += (size_t)snprintf(text + len, DEVICE_SETTING_MAX - len, "%s%zu",
-						len ? ":" : "inputs=", i);
+			append_part(&inputs, parts, "inputs", digit);
 			parts->fds[parts->nr_fds++] = stream->input_fd;
 		}
 		stream++;

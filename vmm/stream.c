@@ -35,7 +35,7 @@ static int open_file(const char *path)
 static int open_fifo(const char *path, const char *suffix, const char *option)
 {
 	char name[PATH_MAX];
-	struct stat st;
+	struct stat st = { 0 };
 	int len = snprintf(name, sizeof(name), "%s%s", path, suffix);
 	int fd, ret = 0;
 

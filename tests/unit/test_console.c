@@ -187,15 +187,26 @@ Test(console, size_of_the_terminal)
 	console_destroy(&console);
 }
 
-Test(console, size_when_only_the_input_is_a_terminal)
+static void expect_size_without(int fd)
 {
-	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	dup2(null, STDOUT_FILENO);
+	dup2(null, fd);
+	close(null);
 	start_with_sizes(true, CONFIG_STREAM_STDIO);
 	cr_expect_eq(told.calls, 1);
 	cr_expect(told.columns == 80 && told.rows == 25);
 	console_destroy(&console);
+}
+
+Test(console, size_when_only_the_input_is_a_terminal)
+{
+	expect_size_without(STDOUT_FILENO);
+}
+
+Test(console, size_when_only_the_output_is_a_terminal)
+{
+	expect_size_without(STDIN_FILENO);
 }
 
 Test(console, no_size_to_tell)

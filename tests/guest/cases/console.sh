@@ -76,8 +76,8 @@ ports_both_ways() {
 	head -c "$((kib << 10))" /dev/urandom >data
 	start_guest --cmdline "quiet test=console-ports kib=$kib" --port log=file:log \
 		--port pipe=pipe:pipe --port agent=socket:agent "$@"
-	cat data >pipe.in
-	head -c "$((kib << 10))" pipe.out >pipe_sent
+	timeout "$timeout" cat data 1<>pipe.in
+	timeout "$timeout" head -c "$((kib << 10))" 0<>pipe.out >pipe_sent
 	wait_out '^ready'
 	# The guest writes to the first peer, and hears the second.
 	socat -u "UNIX-CONNECT:agent,readbytes=$((kib << 10))" CREATE:agent_sent
@@ -107,7 +107,7 @@ case_console_peers() {
 	start_guest --cmdline "quiet test=console-peers word=busy" --restricted-dma --console virtio \
 		--port agent=socket:agent --port flood=socket:flood
 	wait_out '^writing'
-	socat -u UNIX-CONNECT:agent SYSTEM:'sleep 100' &
+	socat -u UNIX-CONNECT:agent SYSTEM:'sleep 30' &
 	peer=$!
 	socat -u OPEN:/dev/zero UNIX-CONNECT:flood 2>/dev/null &
 	sleep 1
@@ -119,5 +119,23 @@ case_console_peers() {
 	expect_status 0
 	expect_out '^read=typed'
 	[ "$(guest_value flood)" = 0 ] || fail "the guest read something else"
+	expect_confined
+}
+
+# A driver that goes while a port is written to, and comes again, finds the peer where it was.
+case_console_rebind() {
+	start_guest --cmdline "quiet test=console-rebind" --restricted-dma --transport pci \
+		--port log=file:log --port agent=socket:agent
+	until [ -S agent ]; do
+		kill -0 "$vmm" || fail "minivmm: $(cat err)"
+		sleep 0.1
+	done
+	socat UNIX-CONNECT:agent EXEC:cat &
+	wait_guest
+	expect_status 0
+	for question in before after1 after2 after3; do
+		[ "$(guest_value $question)" = $question ] || fail "no answer $question"
+	done
+	[ "$(sort -u log)" = y ] || fail "the file has something else"
 	expect_confined
 }
