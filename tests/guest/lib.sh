@@ -89,12 +89,19 @@ start_guest() {
 	vmm=$!
 }
 
+# ended PID: whether our child has ended; kill -0 finds it until it is waited for.
+ended() {
+	local state
+	state=$(sed 's/.*) //' "/proc/$1/stat" 2>/dev/null) || return 0
+	[ "${state%% *}" = Z ]
+}
+
 # wait_out REGEX: until the console shows a line like it.
 wait_out() {
 	local i
 	for ((i = 0; i < timeout * 10; i++)); do
 		grep -qaE -- "$1" "$work/out" 2>/dev/null && return
-		kill -0 "$vmm" 2>/dev/null || break
+		! ended "$vmm" || break
 		sleep 0.1
 	done
 	fail "console: waited in vain for '$1': $(tail -c 600 "$work/out"); stderr: $(head -c 600 "$work/err")"

@@ -39,7 +39,7 @@ Test(vhost_foreign, what_the_kind_says)
 		uint16_t queue_max;
 	} cases[] = {
 		{ "blk", 0, 0, 2, 1, 128 },	 { "blk", 16, 1024, 2, 16, 1024 },
-		{ "net", 0, 0, 1, 2, 256 },	 { "net", 1, 512, 1, 2, 512 },
+		{ "net", 0, 0, 1, 2, 128 },	 { "net", 1, 512, 1, 2, 512 },
 		{ "fs", 0, 0, 26, 2, 128 },	 { "fs", 16, 0, 26, 17, 128 },
 		{ "generic", 0, 0, 42, 1, 128 }, { "generic", 3, 64, 42, 3, 64 },
 	};
@@ -102,8 +102,8 @@ Test(vhost_foreign, features_that_a_guest_is_offered)
 		unsigned int queues;
 		uint64_t protocol_features, expected;
 	} cases[] = {
-		{ "blk", 1, EVERYTHING, rings | 0xfcefff }, /* no MQ, SECURE_ERASE, ZONED */
-		{ "blk", 2, EVERYTHING, rings | 0xfcffff },
+		{ "blk", 1, EVERYTHING, rings | 0xfce7ff }, /* no CONFIG_WCE, MQ, ... */
+		{ "blk", 2, EVERYTHING, rings | 0xfcf7ff },
 		{ "net", 1, EVERYTHING, rings | 0x01fffb }, /* nothing of the control queue's */
 		{ "net", 1, no_config, rings | 0x00ffd3 },  /* nor MTU, MAC, STATUS */
 		{ "fs", 1, no_config, rings },

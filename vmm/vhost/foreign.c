@@ -16,11 +16,19 @@
 #include "vmm/vhost/frontend.h"
 #include "vmm/virtio/device.h"
 
+/* What most back-ends can have; none says how much. */
+#define DEFAULT_QUEUE_SIZE 128
+
+#define ID_NET 1 /* virtio 1.3, 5 */
+#define ID_BLK 2
+#define ID_FS  26
+
 /* Bits of the device type (virtio 1.3, 2.2), and of the rings: INDIRECT_DESC, EVENT_IDX. */
 #define TYPE_FEATURES 0xffffffull
 #define RING_FEATURES ((1ull << 28) | (1ull << 29))
 
-#define BLK_F_MQ	   (1ull << 12) /* virtio 1.3, 5.2.3 */
+#define BLK_F_CONFIG_WCE   (1ull << 11) /* virtio 1.3, 5.2.3 */
+#define BLK_F_MQ	   (1ull << 12)
 #define BLK_F_SECURE_ERASE (1ull << 16)
 #define BLK_F_ZONED	   (1ull << 17)
 #define BLK_NUM_QUEUES	   34 /* offset in its configuration space, le16 */
@@ -50,7 +58,6 @@ enum config_source {
 static const struct foreign_kind {
 	const char *name;
 	uint32_t virtio_id; /* 0: the user says */
-	uint16_t queue_max;
 	enum config_source config;
 	uint32_t config_len;	  /* bytes; back-ends refuse to be asked for more than they have */
 	uint64_t hidden;	  /* features that take more than the back-end can do alone */
@@ -58,16 +65,15 @@ static const struct foreign_kind {
 } kinds[] = {
 	{
 		.name = "blk",
-		.virtio_id = 2,
-		.queue_max = 128,
+		.virtio_id = ID_BLK,
 		.config = CONFIG_NEEDED,
 		.config_len = 60, /* up to those of WRITE_ZEROES, which every back-end has */
-		.hidden = BLK_F_SECURE_ERASE | BLK_F_ZONED,
+		/* A guest that could turn the cache off would rely on it, and we pass no writes on. */
+		.hidden = BLK_F_CONFIG_WCE | BLK_F_SECURE_ERASE | BLK_F_ZONED,
 	},
 	{
 		.name = "net",
-		.virtio_id = 1,
-		.queue_max = 256,
+		.virtio_id = ID_NET,
 		.config = CONFIG_IF_ANY,
 		.config_len = 12, /* mac, status, max_virtqueue_pairs, mtu */
 		/* It never sees a control queue, and all of these are done by one. */
@@ -78,14 +84,12 @@ static const struct foreign_kind {
 	},
 	{
 		.name = "fs",
-		.virtio_id = 26,
-		.queue_max = 128,
+		.virtio_id = ID_FS,
 		.config = CONFIG_OURS,
 		.hidden = TYPE_FEATURES, /* a notification queue would be one more queue */
 	},
 	{
 		.name = "generic",
-		.queue_max = 128,
 		.config = CONFIG_UNKNOWN,
 		.config_len = VHOST_USER_MAX_CONFIG,
 	},
@@ -105,9 +109,9 @@ static unsigned int count_queues(const struct foreign_kind *kind, unsigned int q
 {
 	if (queues == 0)
 		queues = 1;
-	if (kind->virtio_id == 26)
+	if (kind->virtio_id == ID_FS)
 		return 1 + queues; /* virtio 1.3, 5.11.2: before them, the one of high priority */
-	return kind->virtio_id == 1 ? 2 : queues;
+	return kind->virtio_id == ID_NET ? 2 : queues;
 }
 
 void foreign_describe(struct foreign_device *foreign, const struct config_device *config)
@@ -120,7 +124,7 @@ void foreign_describe(struct foreign_device *foreign, const struct config_device
 		.tag = given->tag,
 		.virtio_id = kind->virtio_id ? kind->virtio_id : given->virtio_id,
 		.nr_queues = count_queues(kind, config->queues),
-		.queue_max = config->queue_size ? (uint16_t)config->queue_size : kind->queue_max,
+		.queue_max = config->queue_size ? (uint16_t)config->queue_size : DEFAULT_QUEUE_SIZE,
 	};
 }
 
@@ -154,8 +158,8 @@ static bool has_config(const struct vhost_frontend *fe)
 static int check_queues(const struct foreign_device *foreign, struct vhost_frontend *fe)
 {
 	/* Of fs there are 2 at least; a back-end that cannot count them still has those. */
-	const unsigned int least = foreign->virtio_id == 26 ? 2 : 1;
-	const unsigned int wanted = foreign->virtio_id == 1 ? 1 : foreign->nr_queues;
+	const unsigned int least = foreign->virtio_id == ID_FS ? 2 : 1;
+	const unsigned int wanted = foreign->virtio_id == ID_NET ? 1 : foreign->nr_queues;
 	uint64_t queues;
 	int ret = wanted > least ? vhost_frontend_get_queue_num(fe, &queues) : 0;
 
@@ -176,7 +180,7 @@ int foreign_agree(const struct foreign_device *foreign, struct vhost_frontend *f
 	fe->features &= ~kind->hidden;
 	if (!has_config(fe))
 		fe->features &= ~kind->config_features;
-	if (kind->virtio_id == 2 && foreign->nr_queues == 1)
+	if (kind->virtio_id == ID_BLK && foreign->nr_queues == 1)
 		fe->features &= ~BLK_F_MQ;
 	return check_queues(foreign, fe);
 }
@@ -216,10 +220,10 @@ int foreign_read_config(const struct foreign_device *foreign, struct vhost_front
 	ret = read_backend_config(kind, fe, config);
 	if (ret)
 		return ret;
-	if (kind->virtio_id == 26) {
+	if (kind->virtio_id == ID_FS) {
 		memcpy(config, foreign->tag, strlen(foreign->tag));
 		memcpy(config + FS_NUM_REQUEST_QUEUES, &requests, sizeof(requests));
-	} else if (kind->virtio_id == 2) {
+	} else if (kind->virtio_id == ID_BLK) {
 		/* The back-end's number may be larger than what the transport has. */
 		memcpy(config + BLK_NUM_QUEUES, &queues, sizeof(queues));
 	}
@@ -242,6 +246,10 @@ const char *foreign_strerror(int error)
 	case -EPROTO:
 	case -EMSGSIZE:
 		return "what is there does not speak vhost-user";
+	case -EAGAIN:
+		return "the back-end has others to serve first";
+	case -ETIMEDOUT:
+		return "the back-end does not answer";
 	default:
 		return strerror(-error);
 	}

@@ -52,11 +52,11 @@ qemu_disk() {
 # Its firmware drives the disk, too, and with a VGA adapter it changes what is RAM while the disk is in
 # use: the table of memory is another one then.
 case_foreign_frontend_q35() {
-	qemu_disk 4 "" -M q35 -vga std -device vhost-user-blk-pci,chardev=back-end
+	qemu_disk 1 "" -M q35 -vga std -device vhost-user-blk-pci,chardev=back-end
 }
 
 # virtio-mmio there lets a driver have the largest queue that there is.
 case_foreign_frontend_microvm() {
-	qemu_disk 4 queue-size=1024 -M microvm,acpi=off,pit=off,pic=off,rtc=off \
+	qemu_disk 1 queue-size=1024 -M microvm,acpi=off,pit=off,pic=off,rtc=off \
 		-global virtio-mmio.force-legacy=false -device vhost-user-blk,chardev=back-end
 }

@@ -15,17 +15,14 @@ wait_backend() {
 
 # serve_backend COMMAND...: starts a back-end that listens at $work/socket; $backend is its process.
 serve_backend() {
-	mkfifo "$work/monitor"
-	"$@" <>"$work/monitor" >"$work/back-end" 2>&1 &
+	"$@" </dev/null >"$work/back-end" 2>&1 &
 	backend=$!
 	trap 'kill -KILL "$backend" 2>/dev/null || true' EXIT
 	wait_backend test -S "$work/socket"
 }
 
-# serve_qemu_disk FILE: its monitor reads what is written to $work/monitor.
 serve_qemu_disk() {
-	serve_backend qemu-storage-daemon --chardev stdio,id=monitor --monitor chardev=monitor \
-		--blockdev "driver=file,node-name=disk,filename=$1" --export \
+	serve_backend qemu-storage-daemon --blockdev driver=file,node-name=disk,filename=disk --export \
 		"type=vhost-user-blk,id=export,node-name=disk,writable=on,num-queues=2,addr.type=unix,addr.path=$work/socket"
 }
 
@@ -70,7 +67,7 @@ foreign_disk() {
 	shift
 	make_disk disk 1
 	before=$(sum_of disk)
-	serve_qemu_disk disk
+	serve_qemu_disk
 	start_guest --memory 96M --vhost-user "blk,socket=$work/socket$list" \
 		--cmdline "quiet test=foreign-disk mib=1 how=wait-line" "$@"
 	wait_out '^waiting'
@@ -171,10 +168,30 @@ case_vhost_user_wrong_kind() {
 	expect_err "^minivmm: --vhost-user: $work/socket: the back-end has no configuration space"
 }
 
-# Any device by its virtio id; the entropy source is one that has no configuration space.
+# Any device by its virtio id. The back-end has no larger queue, and no way to say so.
 case_vhost_user_generic() {
 	serve_backend "$(dirname "$minivmm")/minivmm-device" rng --socket-path "$work/socket"
-	run_inside rng "" --restricted-dma --transport pci --vhost-user "generic:4,socket=$work/socket"
+	run_inside rng "" --restricted-dma --transport pci --vhost-user "generic:4,socket=$work/socket,queue-size=64"
+	expect_confined
+}
+
+# Frames go through a back-end and come back; and when its own peer leaves, it says so on its channel, and
+# the guest's link goes down.
+case_vhost_user_net() {
+	local device peer
+	device="$(dirname "$minivmm")/minivmm-device net --socket-path $work/socket --backend-fd 3"
+	socat UNIX-LISTEN:"$work/peer" EXEC:cat &
+	peer=$!
+	wait_backend test -S "$work/peer"
+	# socat becomes minivmm-device, with a connected socket.
+	serve_backend socat UNIX-CONNECT:"$work/peer" EXEC:"$device",nofork,fdin=3,fdout=3
+	start_guest --restricted-dma --vhost-user "net,socket=$work/socket" \
+		--cmdline "quiet test=net-echo"
+	wait_out '^waiting'
+	[ "$(guest_value carrier)" = 1 ] || fail "the link is not up"
+	kill "$peer"
+	wait_guest
+	expect_status 0
 	expect_confined
 }
 
