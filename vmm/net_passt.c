@@ -20,8 +20,8 @@
 
 #include "vmm/exit_status.h"
 
-#define READY_TIMEOUT_MS 5000 /* it takes about 15 ms */
-#define SOCKET_BUFFER	 (4 << 20)
+#define READY_TIMEOUT_MS 30000 /* it takes about 15 ms */
+#define SOCKET_BUFFER	 (128 * 65536)
 #define END_TIMEOUT_MS	 500 /* from SIGTERM to SIGKILL */
 
 /* passt's descriptors, see net_passt.h. */
@@ -64,14 +64,16 @@ static bool find_executable(char path[PATH_MAX])
 }
 
 /*
- * Room for several frames of 64 KiB, as much as the system lets everybody have: a passt that finds the
- * stream full may leave a frame out after it has sent its length.
+ * passt writes up to 128 frames at once and drops what does not fit, then waits two seconds for an
+ * acknowledgement of the last one: so all of them are to fit. Who may not ask for that much gets what
+ * net.core.wmem_max allows.
  */
 static void enlarge(int sock)
 {
 	const int bytes = SOCKET_BUFFER;
 
-	(void)setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
+	if (setsockopt(sock, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) < 0)
+		(void)setsockopt(sock, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 }
 
 static int open_start(struct start *start)
