@@ -159,7 +159,7 @@ static void device_destroy(struct config_device *device)
 	case CONFIG_VHOST_USER:
 		free(device->vhost_user.path);
 		break;
-	case CONFIG_RNG:
+	case CONFIG_PLAIN:
 	case CONFIG_CONSOLE:
 		break;
 	}

@@ -73,7 +73,7 @@ struct config_port {
 enum config_device_kind {
 	CONFIG_DISK,
 	CONFIG_NET,
-	CONFIG_RNG,
+	CONFIG_PLAIN, /* of the registry, without a host side */
 	CONFIG_VSOCK,
 	CONFIG_VHOST_USER,
 	CONFIG_CONSOLE, /* at most one, the last: the console and all the ports are in it */
@@ -107,6 +107,10 @@ struct config_net {
 	size_t nr_forwards;
 };
 
+struct config_plain {
+	const char *kind; /* a name of devices/registry.h: a static string */
+};
+
 struct config_vsock {
 	uint32_t cid;
 	char *path; /* owned */
@@ -129,6 +133,7 @@ struct config_device {
 	union {
 		struct config_disk disk;
 		struct config_net net;
+		struct config_plain plain;
 		struct config_vsock vsock;
 		struct config_vhost_user vhost_user;
 	};

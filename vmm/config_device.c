@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* The options --disk, --rng, --vsock and --vhost-user. */
+/* The options --disk, --rng, --device, --vsock and --vhost-user. */
 #include <string.h>
 
 #include "devices/registry.h"
@@ -74,16 +74,69 @@ enum config_result config_set_disk(struct config_parser *parser, const char *val
 	return config_set_items(parser, value, rest, &list);
 }
 
+/* What only a transport is said of. */
+static const struct config_item plain_items[] = {
+	{ "transport", .set = config_set_device_transport },
+	{ .name = NULL },
+};
+static const struct config_items plain_list = { plain_items, "expected transport=KIND" };
+
 enum config_result config_set_rng(struct config_parser *parser, const char *value)
 {
-	static const struct config_item items[] = {
-		{ "transport", .set = config_set_device_transport },
-		{ .name = NULL },
-	};
-	static const struct config_items list = { items, "expected transport=KIND" };
-	const enum config_result result = config_add_device(parser, CONFIG_RNG, value);
+	const enum config_result result = config_add_device(parser, CONFIG_PLAIN, value);
 
-	return result == CONFIG_RUN ? config_set_items(parser, value, value, &list) : result;
+	if (result != CONFIG_RUN)
+		return result;
+	parser->device->plain.kind = "rng";
+	return config_set_items(parser, value, value, &plain_list);
+}
+
+/* The name of the registry that @text is, as a static string; NULL: none of it. */
+static const char *find_kind(const char *text)
+{
+#define KIND(name, id, queues, queue_size) #name,
+	static const char *const kinds[] = { DEVICE_REGISTRY(KIND) };
+#undef KIND
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strcmp(text, kinds[i]) == 0)
+			return kinds[i];
+	return NULL;
+}
+
+/* Those that need something of the host have options of their own. */
+static const char *kind_problem(const char *kind)
+{
+	static const char *const own[][2] = {
+		{ "blk", "use --disk" },
+		{ "net", "use --net" },
+		{ "vsock", "use --vsock" },
+		{ "console", "use --console or --port" },
+	};
+
+	if (!kind)
+		return "no such device";
+	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+		if (strcmp(kind, own[i][0]) == 0)
+			return own[i][1];
+	return NULL;
+}
+
+enum config_result config_set_plain(struct config_parser *parser, const char *value)
+{
+	enum config_result result = config_add_device(parser, CONFIG_PLAIN, value);
+	const char *rest = value, *problem;
+	char name[CONFIG_ITEM_MAX];
+
+	if (result == CONFIG_RUN)
+		result = config_take_first(parser, value, &rest, name, "empty device name");
+	if (result != CONFIG_RUN)
+		return result;
+	parser->device->plain.kind = find_kind(name);
+	problem = kind_problem(parser->device->plain.kind);
+	if (problem)
+		return config_refuse(parser, value, "%s", problem);
+	return config_set_items(parser, value, rest, &plain_list);
 }
 
 static const char *set_cid(struct config_parser *parser, const char *text)

@@ -106,8 +106,8 @@ static void describe_device(const struct config *config, const struct config_dev
 			log_escape(name, sizeof(name), device->net.name, strlen(device->net.name));
 		snprintf(text, DEVICE_MAX, "--net %s", name);
 		break;
-	case CONFIG_RNG:
-		snprintf(text, DEVICE_MAX, "--rng");
+	case CONFIG_PLAIN:
+		snprintf(text, DEVICE_MAX, "the %s device", device->plain.kind);
 		break;
 	case CONFIG_VSOCK:
 		snprintf(text, DEVICE_MAX, "--vsock");

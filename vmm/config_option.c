@@ -241,6 +241,8 @@ const struct config_option config_options[] = {
 	{ "vsock", 0, REQUIRED, false, " LIST", "cid=N,path=PATH of the host's side",
 	  config_set_vsock },
 	{ "rng", 0, OPTIONAL, false, "[=LIST]", "entropy source", config_set_rng },
+	{ "device", 0, REQUIRED, true, " NAME[,LIST]", "any device without a host side, as rng",
+	  config_set_plain },
 	{ "vhost-user", 0, REQUIRED, true, " KIND,LIST",
 	  "blk, net, fs or generic:ID; LIST: socket=PATH,\n"
 	  "num-queues=N,queue-size=N,tag=NAME",

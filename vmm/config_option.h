@@ -158,6 +158,7 @@ const char *config_set_device_queues(struct config_parser *parser, const char *t
 /* The values of the options that have parts. */
 enum config_result config_set_disk(struct config_parser *parser, const char *value);
 enum config_result config_set_rng(struct config_parser *parser, const char *value);
+enum config_result config_set_plain(struct config_parser *parser, const char *value);
 enum config_result config_set_net(struct config_parser *parser, const char *value);
 enum config_result config_set_vsock(struct config_parser *parser, const char *value);
 enum config_result config_set_vhost_user(struct config_parser *parser, const char *value);

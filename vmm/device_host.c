@@ -94,7 +94,7 @@ int device_host_open(struct device_host *host, const struct config *config,
 		return open_vsock(host, config, device, parts);
 	case CONFIG_CONSOLE:
 		return ports_open(host, config, console_fd, parts);
-	case CONFIG_RNG:
+	case CONFIG_PLAIN:
 	case CONFIG_VHOST_USER:
 		return 0;
 	}

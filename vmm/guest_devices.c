@@ -9,11 +9,16 @@
 #include "vmm/guest.h"
 #include "vmm/log.h"
 
-/* By enum config_device_kind; NULL: no process of ours. */
-static const char *const kinds[] = {
-	[CONFIG_DISK] = "blk",	  [CONFIG_NET] = "net",	      [CONFIG_RNG] = "rng",
-	[CONFIG_VSOCK] = "vsock", [CONFIG_VHOST_USER] = NULL, [CONFIG_CONSOLE] = "console",
-};
+/* What the device process is to be; NULL: there is none of ours. */
+static const char *kind_of(const struct config_device *device)
+{
+	static const char *const kinds[] = {
+		[CONFIG_DISK] = "blk",	    [CONFIG_NET] = "net",	  [CONFIG_VSOCK] = "vsock",
+		[CONFIG_VHOST_USER] = NULL, [CONFIG_CONSOLE] = "console",
+	};
+
+	return device->kind == CONFIG_PLAIN ? device->plain.kind : kinds[device->kind];
+}
 
 static struct device_policy device_policy(const struct config *config)
 {
@@ -64,7 +69,7 @@ static int start_device(struct guest *guest, const struct config_device *device)
 {
 	struct device_parts parts = { .file = -1 };
 	struct device_request request = {
-		.kind = kinds[device->kind],
+		.kind = kind_of(device),
 		.foreign = device->kind == CONFIG_VHOST_USER ? device : NULL,
 		.settings = parts.settings,
 		.backend_fds = parts.fds,

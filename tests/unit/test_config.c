@@ -61,7 +61,7 @@ static void expect_devices(const struct config *config)
 	cr_expect_str_eq(config->devices[1].disk.path, "b");
 	cr_expect(config->devices[1].disk.read_only);
 	cr_expect_str_eq(config->devices[1].disk.serial, "S1");
-	cr_expect_eq(config->devices[2].kind, CONFIG_RNG);
+	cr_expect_eq(config->devices[2].kind, CONFIG_PLAIN);
 	cr_expect_eq(config->devices[3].kind, CONFIG_CONSOLE);
 	cr_expect(config->virtio_console);
 }

@@ -140,6 +140,11 @@ static const struct {
 	{ "rng", "''", "\"\": expected transport=KIND" },
 	{ "rng", "transport=pci,transport=pci", "transport=pci: given twice" },
 	/* Vsock */
+	{ "device", "''", "empty device name" },
+	{ "device", "floppy", "no such device" },
+	{ "device", "blk", "use --disk" },
+	{ "device", "console", "use --console or --port" },
+	{ "device", "rng,size=1", "size=1: expected transport=KIND" },
 	{ "vsock", "''", "\"\": expected cid=, path= or transport= " COMMA },
 	{ "vsock", "cid=3", "no path=, the host's side" },
 	{ "vsock", "path=s", "no cid=, the guest's address" },

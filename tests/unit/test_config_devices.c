@@ -14,8 +14,8 @@
 Test(config_devices, in_the_order_of_the_command_line)
 {
 	static const enum config_device_kind kinds[] = {
-		CONFIG_RNG, CONFIG_NET,	 CONFIG_DISK,  CONFIG_VHOST_USER,
-		CONFIG_NET, CONFIG_DISK, CONFIG_VSOCK, CONFIG_CONSOLE,
+		CONFIG_PLAIN, CONFIG_NET,  CONFIG_DISK,	 CONFIG_VHOST_USER,
+		CONFIG_NET,   CONFIG_DISK, CONFIG_VSOCK, CONFIG_CONSOLE,
 	};
 	struct parse p;
 
@@ -32,6 +32,7 @@ Test(config_devices, each_may_say_its_transport)
 	static const char *const lists[] = {
 		"--disk a",
 		"--rng=",
+		"--device rng",
 		"--net user",
 		"--net tap=t",
 		"--net socket=s",

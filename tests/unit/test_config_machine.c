@@ -194,7 +194,7 @@ Test(config_machine, the_first_device_that_is_not_on_pci_is_named)
 		const char *words, *line;
 	} cases[] = {
 		{ "-k k --rng --console virtio --restricted-dma=via=cap",
-		  "--restricted-dma: via=cap: needs virtio-pci, but --rng is on mmio, use "
+		  "--restricted-dma: via=cap: needs virtio-pci, but the rng device is on mmio, use "
 		  "--transport pci" },
 		{ "-k k --console virtio --restricted-dma=via=config",
 		  "--restricted-dma: via=config: needs virtio-pci, but --console virtio is on "
@@ -203,7 +203,7 @@ Test(config_machine, the_first_device_that_is_not_on_pci_is_named)
 		  "--restricted-dma: via=dmb: needs virtio-pci, but --disk b is on mmio, use "
 		  "--transport pci" },
 		{ "-k k -d a,transport=pci --rng --restricted-dma=via=cap",
-		  "--restricted-dma: via=cap: needs virtio-pci, but --rng is on mmio, use "
+		  "--restricted-dma: via=cap: needs virtio-pci, but the rng device is on mmio, use "
 		  "--transport pci" },
 		{ "-k k --transport pci -d a -d b,transport=mmio --restricted-dma=via=cap",
 		  "--restricted-dma: via=cap: needs virtio-pci, but --disk b has transport=mmio" },
@@ -306,7 +306,7 @@ Test(config_machine, tables_that_cannot_be)
 		  "--tables: acpi: cannot describe virtio-mmio, but --disk a is on mmio, use "
 		  "--transport pci" },
 		{ "-k k --tables acpi --rng -d a,transport=pci",
-		  "--tables: acpi: cannot describe virtio-mmio, but --rng is on mmio, use "
+		  "--tables: acpi: cannot describe virtio-mmio, but the rng device is on mmio, use "
 		  "--transport pci" },
 		{ "-k k --tables acpi -d a,transport=mmio --transport pci",
 		  "--tables: acpi: cannot describe virtio-mmio, but --disk a has transport=mmio" },

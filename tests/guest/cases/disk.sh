@@ -84,7 +84,7 @@ case_disk_options() {
 }
 
 case_rng() {
-	run_inside rng "" --restricted-dma --rng
+	run_inside rng "" --restricted-dma --device rng
 	expect_confined
 	expect_report '.devices[0].counters.bytes_from_device >= 65536'
 }

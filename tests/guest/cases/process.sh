@@ -43,7 +43,7 @@ case_process_descriptors() {
 	1 anon_inode:[eventpoll]
 	1 disk
 	1 pipe
-	1 socket
+	2 socket
 	LIST
 }
 
