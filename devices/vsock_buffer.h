@@ -26,6 +26,10 @@
 
 #include "devices/core/buffers.h"
 
+/*
+ * Every connection costs a descriptor and a block. Blocks are so small that all of them together stay
+ * below 400 KiB, while a connection that is alone gets 128 KiB.
+ */
 #define VSOCK_BLOCK_SIZE   512u /* bytes */
 #define VSOCK_MAX_BUFFERS  256u
 #define VSOCK_SPARE_BLOCKS 512u

@@ -30,7 +30,7 @@ void vsock_find_readable(struct vsock *vsock, struct vsock_connection *conn)
 void vsock_hang_up(struct vsock *vsock, struct vsock_connection *conn)
 {
 	conn->gone = true;
-	/* Nothing is left that the guest wants? */
+	/* If nothing is left that the guest wants, this is the end; else it has to be read first. */
 	if (conn->state == VSOCK_OPEN && (conn->host_shutdown & VSOCK_SHUTDOWN_SEND ||
 					  conn->guest_shutdown & VSOCK_SHUTDOWN_RCV))
 		end_host(vsock, conn, VSOCK_SHUTDOWN_BOTH);

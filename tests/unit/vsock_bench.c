@@ -80,11 +80,31 @@ void bench_stop(struct vsock_bench *bench)
 	rmdir(bench->dir);
 }
 
+void bench_restart(struct vsock_bench *bench)
+{
+	mock_start_queue(&bench->fe, VSOCK_RX, BENCH_QUEUE_SIZE);
+	mock_start_queue(&bench->fe, VSOCK_TX, BENCH_QUEUE_SIZE);
+	place_buffers(bench);
+}
+
 void bench_give(struct vsock_bench *bench, uint16_t first, uint16_t n)
 {
 	for (uint16_t i = 0; i < n; i++)
 		mock_submit(&bench->fe.queues[VSOCK_RX], first + i);
 	mock_kick(&bench->fe, VSOCK_RX);
+}
+
+struct vsock_header bench_header(uint16_t op)
+{
+	return (struct vsock_header){
+		.src_cid = BENCH_CID,
+		.dst_cid = VSOCK_HOST_CID,
+		.src_port = 1025,
+		.dst_port = 80,
+		.type = VSOCK_TYPE_STREAM,
+		.op = op,
+		.buf_alloc = BENCH_CREDIT,
+	};
 }
 
 void bench_send_raw(struct vsock_bench *bench, const struct vsock_header *header,
@@ -105,19 +125,14 @@ void bench_send_raw(struct vsock_bench *bench, const struct vsock_header *header
 void bench_send(struct vsock_bench *bench, uint16_t op, uint32_t guest_port, uint32_t host_port,
 		uint32_t flags, const void *payload, uint32_t len)
 {
-	const struct vsock_header header = {
-		.src_cid = BENCH_CID,
-		.dst_cid = VSOCK_HOST_CID,
-		.src_port = guest_port,
-		.dst_port = host_port,
-		.len = len,
-		.type = VSOCK_TYPE_STREAM,
-		.op = op,
-		.flags = flags,
-		.buf_alloc = bench->buf_alloc,
-		.fwd_cnt = bench->fwd_cnt,
-	};
+	struct vsock_header header = bench_header(op);
 
+	header.src_port = guest_port;
+	header.dst_port = host_port;
+	header.len = len;
+	header.flags = flags;
+	header.buf_alloc = bench->buf_alloc;
+	header.fwd_cnt = bench->fwd_cnt;
 	bench_send_raw(bench, &header, payload, len);
 }
 
@@ -274,6 +289,17 @@ struct bench_stream bench_open_by_guest(struct vsock_bench *bench, uint32_t gues
 	stream.buf_alloc =
 		bench_expect(bench, VSOCK_OP_RESPONSE, guest_port, host_port).header.buf_alloc;
 	return stream;
+}
+
+void bench_expect_alive(struct vsock_bench *bench)
+{
+	struct bench_stream stream = bench_open_by_guest(bench, 60000, 60000);
+
+	bench_write(bench, &stream, "alive", 5);
+	bench_expect_text(stream.fd, "alive");
+	bench_say(bench, &stream, VSOCK_OP_SHUTDOWN, VSOCK_SHUTDOWN_BOTH);
+	bench_expect(bench, VSOCK_OP_RST, 60000, 60000);
+	close(stream.fd);
 }
 
 static unsigned long cpu_ticks(struct vsock_bench *bench)

@@ -48,8 +48,14 @@ struct bench_stream {
 void bench_start(struct vsock_bench *bench, bool confined);
 void bench_stop(struct vsock_bench *bench);
 
+/* Starts the queues anew that the test has stopped. */
+void bench_restart(struct vsock_bench *bench);
+
 /* Gives @n buffers to the device, from head @first on. */
 void bench_give(struct vsock_bench *bench, uint16_t first, uint16_t n);
+
+/* What a good guest sends from its port 1025 to port 80 of the host, without payload. */
+struct vsock_header bench_header(uint16_t op);
 
 /* Sends @header as it is, with @len bytes of payload behind it, and waits until it is taken. */
 void bench_send_raw(struct vsock_bench *bench, const struct vsock_header *header,
@@ -93,7 +99,10 @@ struct bench_stream bench_open_by_client(struct vsock_bench *bench, uint32_t gue
 struct bench_stream bench_open_by_guest(struct vsock_bench *bench, uint32_t guest_port,
 					uint32_t host_port);
 
-/* CPU time of the device process, in clock ticks (10 ms), within 300 ms of doing nothing. */
+/* Whatever was done to the device: the next connection is as good as any. */
+void bench_expect_alive(struct vsock_bench *bench);
+
+/* The device process needs no CPU time while nothing is asked of it. */
 void bench_expect_idle(struct vsock_bench *bench, const char *what);
 
 /* How many descriptors the device process has open. */

@@ -31,7 +31,7 @@ knock() {
 # vsock_streams MANY ARG...: data both ways, with sums of both sides; so many connections at a time,
 # each way; refusals.
 vsock_streams() {
-	local kib=100 many=$1 i pids=()
+	local kib=64 many=$1 i pids=()
 	servers=()
 	shift
 	head -c "$((kib << 10))" /dev/urandom >data
@@ -69,11 +69,11 @@ case_vsock() {
 	expect_confined
 }
 case_vsock_pci() {
-	vsock_streams 8 --restricted-dma --transport pci --cpus 2
+	vsock_streams 4 --restricted-dma --transport pci --cpus 2
 	expect_confined
 }
-case_vsock_unrestricted() { vsock_streams 8; }
-case_vsock_pci_unrestricted() { vsock_streams 8 --transport pci; }
+case_vsock_unrestricted() { vsock_streams 4; }
+case_vsock_pci_unrestricted() { vsock_streams 4 --transport pci; }
 
 # KiB that a process has for itself.
 private_kib() {
