@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "vmm/log.h"
@@ -62,55 +61,16 @@ static int open_pipe(struct stream *stream, const char *path, const char *option
 	return stream->input_fd < 0 ? stream->input_fd : 0;
 }
 
-/* Removes a socket that nobody listens at any more. 0; -EADDRINUSE, -EEXIST or another -errno. */
-static int remove_stale(const struct sockaddr_un *address)
-{
-	struct stat st;
-	int fd, ret;
-
-	if (lstat(address->sun_path, &st))
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(st.st_mode))
-		return -EEXIST;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	ret = connect(fd, (const struct sockaddr *)address, sizeof(*address)) ? -errno : 0;
-	close(fd);
-	/* A listener whose backlog is full says EAGAIN, a socket of another type EPROTOTYPE. */
-	if (ret != -ECONNREFUSED)
-		return -EADDRINUSE;
-	return unlink(address->sun_path) ? -errno : 0;
-}
-
-static int bind_socket(struct stream *stream, const struct sockaddr_un *address, const char *path)
-{
-	struct stat st;
-
-	if (bind(stream->fd, (const struct sockaddr *)address, sizeof(*address)))
-		return -errno;
-	/* From here on it is ours to remove. */
-	if (lstat(path, &st))
-		return -errno;
-	stream->path = path;
-	stream->dev = st.st_dev;
-	stream->ino = st.st_ino;
-	return listen(stream->fd, BACKLOG) ? -errno : 0;
-}
-
 static int open_socket(struct stream *stream, const char *path)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int ret;
+	int ret = unix_listener_open(&stream->listener, path, BACKLOG);
 
-	if (strlen(path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(address.sun_path, path, strlen(path));
-	ret = remove_stale(&address);
 	if (ret)
 		return ret;
-	stream->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	return stream->fd < 0 ? -errno : bind_socket(stream, &address, path);
+	stream->listens = true;
+	stream->fd = stream->listener.fd;
+	stream->listener.fd = -1;
+	return 0;
 }
 
 static int open_pair(struct stream *stream)
@@ -122,19 +82,6 @@ static int open_pair(struct stream *stream)
 	stream->fd = pair[0];
 	stream->near_fd = pair[1];
 	return 0;
-}
-
-/* What strerror() would say less well. */
-static const char *explain(int error)
-{
-	switch (error) {
-	case -EADDRINUSE:
-		return "somebody listens there already";
-	case -EEXIST:
-		return "exists, and is not a socket";
-	default:
-		return strerror(-error);
-	}
 }
 
 int stream_open(struct stream *stream, const struct config_stream *config, const char *option)
@@ -162,7 +109,7 @@ int stream_open(struct stream *stream, const struct config_stream *config, const
 	}
 	if (ret && !told)
 		log_error("%s: %s: %s", option, config->path ? config->path : "socket pair",
-			  explain(ret));
+			  unix_listener_problem(ret));
 	if (ret)
 		stream_close(stream);
 	return ret;
@@ -176,12 +123,9 @@ void stream_hand_over(struct stream *stream)
 
 void stream_close(struct stream *stream)
 {
-	struct stat st;
-
 	stream_hand_over(stream);
 	close_fd(&stream->near_fd);
-	if (stream->path && lstat(stream->path, &st) == 0 && st.st_dev == stream->dev &&
-	    st.st_ino == stream->ino)
-		unlink(stream->path);
-	stream->path = NULL;
+	if (stream->listens)
+		unix_listener_close(&stream->listener);
+	stream->listens = false;
 }

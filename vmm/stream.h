@@ -16,18 +16,16 @@
 #define VMM_STREAM_H
 
 #include <stdbool.h>
-#include <sys/types.h>
 
 #include "vmm/config.h"
+#include "vmm/unix_listener.h"
 
 struct stream {
 	int fd;	      /* for the device process; owned, as the others; -1 when closed */
 	int input_fd; /* of a pipe: PATH.in, then fd is PATH.out; -1: fd is for both directions */
 	int near_fd;  /* of CONFIG_STREAM_EXIT: our end; who takes it out leaves -1 */
-	/* A socket that stream_close() removes. */
-	const char *path; /* the caller's; NULL: none */
-	dev_t dev;
-	ino_t ino;
+	bool listens; /* fd is a listening socket, and @listener is where stream_close() removes it */
+	struct unix_listener listener;
 };
 
 /*

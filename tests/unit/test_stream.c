@@ -64,7 +64,7 @@ static void expect_refused(enum config_stream_kind kind, int error, const char *
 	snprintf(line, sizeof(line), "minivmm: --port: %s%s: %s\n", path, suffix, why);
 	expect_said(line);
 	cr_expect(stream.fd == -1 && stream.input_fd == -1 && stream.near_fd == -1);
-	cr_expect_null(stream.path);
+	cr_expect_not(stream.listens);
 }
 
 static void write_file(const char *name, const char *text)
