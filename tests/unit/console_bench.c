@@ -138,29 +138,3 @@ void console_expect_host_reads(int fd, const char *text)
 	cr_expect_str_eq(got, text);
 	cr_expect_eq(poll(&pfd, 1, 0) > 0 && pfd.revents & POLLIN, 0, "more than \"%s\"", text);
 }
-
-/* CPU time of the device process, in clock ticks (10 ms). */
-static unsigned long cpu_ticks(const struct mock_frontend *fe)
-{
-	unsigned long user, system;
-	char path[64];
-	FILE *stat;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", fe->pid);
-	stat = fopen(path, "r");
-	cr_assert_not_null(stat);
-	cr_assert_eq(fscanf(stat,
-			    "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-			    &user, &system),
-		     2);
-	fclose(stat);
-	return user + system;
-}
-
-void console_expect_idle(struct mock_frontend *fe, const char *what)
-{
-	unsigned long before = cpu_ticks(fe);
-
-	usleep(300 * 1000);
-	cr_expect_leq(cpu_ticks(fe) - before, 5, "%s: busy", what);
-}

@@ -50,7 +50,4 @@ void console_write(struct mock_frontend *fe, uint32_t id, uint16_t head, const c
 /* @fd gets exactly @text, within MOCK_TIMEOUT. */
 void console_expect_host_reads(int fd, const char *text);
 
-/* The device process does nothing for a while. */
-void console_expect_idle(struct mock_frontend *fe, const char *what);
-
 #endif

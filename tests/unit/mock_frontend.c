@@ -2,6 +2,7 @@
 #include "tests/unit/mock_frontend.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -381,4 +382,45 @@ struct virtq_used_elem mock_complete(struct mock_frontend *fe, unsigned int inde
 {
 	mock_kick(fe, index);
 	return mock_wait_used(fe, index);
+}
+
+/* CPU time of the device process, in clock ticks (10 ms). */
+static unsigned long cpu_ticks(const struct mock_frontend *fe)
+{
+	unsigned long user, system;
+	char path[64];
+	FILE *stat;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", fe->pid);
+	stat = fopen(path, "r");
+	cr_assert_not_null(stat);
+	cr_assert_eq(fscanf(stat,
+			    "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+			    &user, &system),
+		     2);
+	fclose(stat);
+	return user + system;
+}
+
+void mock_expect_idle(const struct mock_frontend *fe, const char *what)
+{
+	unsigned long before = cpu_ticks(fe);
+
+	usleep(300 * 1000);
+	cr_expect_leq(cpu_ticks(fe) - before, 5, "%s: busy", what);
+}
+
+unsigned int mock_count_fds(const struct mock_frontend *fe)
+{
+	unsigned int n = 0;
+	char path[64];
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", fe->pid);
+	dir = opendir(path);
+	cr_assert_not_null(dir);
+	while (readdir(dir))
+		n++;
+	closedir(dir);
+	return n;
 }

@@ -91,4 +91,10 @@ struct virtq_used_elem mock_complete(struct mock_frontend *fe, unsigned int inde
 /* Waits for the next used entry. */
 struct virtq_used_elem mock_wait_used(struct mock_frontend *fe, unsigned int index);
 
+/* The device process waits: it takes next to no CPU time for a while. @what is for the message. */
+void mock_expect_idle(const struct mock_frontend *fe, const char *what);
+
+/* Entries of its /proc/PID/fd, to see that none is left over. */
+unsigned int mock_count_fds(const struct mock_frontend *fe);
+
 #endif

@@ -223,32 +223,6 @@ static inline void peer_expects_nothing(struct net_bench *b)
 	cr_expect_eq(poll(&pfd, 1, 50), 0);
 }
 
-/* CPU time of the device process, in clock ticks (10 ms). */
-static inline unsigned long net_cpu_ticks(const struct net_bench *b)
-{
-	unsigned long user, system;
-	char path[64];
-	FILE *stat;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", b->fe.pid);
-	stat = fopen(path, "r");
-	cr_assert_not_null(stat);
-	cr_assert_eq(fscanf(stat,
-			    "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-			    &user, &system),
-		     2);
-	fclose(stat);
-	return user + system;
-}
-
-static inline void net_expect_idle(const struct net_bench *b, const char *what)
-{
-	unsigned long before = net_cpu_ticks(b);
-
-	usleep(300 * 1000);
-	cr_expect_leq(net_cpu_ticks(b) - before, 5, "%s: busy", what);
-}
-
 /* Enough for what the device process does at once; what it does not do must then never come. */
 static inline void net_settle(void)
 {

@@ -43,7 +43,7 @@ TestSuite(device_console, .init = start_on_socket, .fini = tear_down);
 
 static void expect_idle(const char *what)
 {
-	console_expect_idle(&fe, what);
+	mock_expect_idle(&fe, what);
 }
 
 static void expect_host_reads(const char *text)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* A port behind a socket that listens: peers that come, stall, flood and go. */
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -142,11 +141,11 @@ Test(device_console_peers, come_and_go)
 		expect_input("question");
 		console_write(&fe, PORT, 0, "answer");
 		console_expect_host_reads(peer, "answer");
-		console_expect_idle(&fe, "peer");
+		mock_expect_idle(&fe, "peer");
 		close(peer);
 		expect_open(false);
 	}
-	console_expect_idle(&fe, "no peer");
+	mock_expect_idle(&fe, "no peer");
 }
 
 Test(device_console_peers, are_taken_when_the_driver_knows_the_port)
@@ -156,7 +155,7 @@ Test(device_console_peers, are_taken_when_the_driver_knows_the_port)
 	say(peer, "early");
 	give_room(1);
 	console_expect_nothing(&fe, CONSOLE_CONTROL_IN, "nobody has asked");
-	console_expect_idle(&fe, "a peer that waits");
+	mock_expect_idle(&fe, "a peer that waits");
 	open_port();
 	expect_open(true);
 	expect_input("early");
@@ -172,7 +171,7 @@ Test(device_console_peers, get_what_the_guest_wrote_before)
 	console_write(&fe, PORT, 0, "to whom ");
 	console_write(&fe, PORT, 1, "it may concern");
 	console_expect_nothing(&fe, console_out(PORT), "nobody is there");
-	console_expect_idle(&fe, "output without a peer");
+	mock_expect_idle(&fe, "output without a peer");
 	peer = join();
 	console_expect_host_reads(peer, "to whom it may concern");
 	close(peer);
@@ -188,7 +187,7 @@ Test(device_console_peers, leave_what_they_wrote)
 	expect_open(true);
 	say(peer, "farewell");
 	close(peer);
-	console_expect_idle(&fe, "gone, and not read");
+	mock_expect_idle(&fe, "gone, and not read");
 	console_expect_nothing(&fe, CONSOLE_CONTROL_IN, "there is something to read");
 	give_room(2);
 	console_say(&fe, PORT, CONSOLE_PORT_OPEN, 1);
@@ -242,7 +241,7 @@ Test(device_console_peers, that_only_listen)
 	expect_open(true);
 	cr_assert_eq(shutdown(peer, SHUT_WR), 0);
 	console_expect_nothing(&fe, CONSOLE_CONTROL_IN, "it still listens");
-	console_expect_idle(&fe, "half-closed");
+	mock_expect_idle(&fe, "half-closed");
 	console_write(&fe, PORT, 0, "hear");
 	console_expect_host_reads(peer, "hear");
 	close(peer);
@@ -295,7 +294,7 @@ Test(device_console_peers, that_stall_and_leave)
 	expect_open(true);
 	taken = fill_peer();
 	console_write(&fe, PORT, taken + 1, "meant for the first");
-	console_expect_idle(&fe, "a peer that does not read");
+	mock_expect_idle(&fe, "a peer that does not read");
 	close(peer);
 	expect_open(false);
 	cr_expect_eq(mock_wait_used(&fe, console_out(PORT)).id, taken);
@@ -338,7 +337,7 @@ Test(device_console_peers, that_flood)
 	expect_open(true);
 	sent = flood(peer);
 	cr_expect_lt(sent, FLOOD, "it has to wait");
-	console_expect_idle(&fe, "no room");
+	mock_expect_idle(&fe, "no room");
 	close(peer);
 	while (got < sent) {
 		size_t len;
@@ -379,7 +378,7 @@ Test(device_console_peers, wait_until_the_driver_has_heard)
 	console_write(&fe, PORT, 0, "to the first");
 	cr_expect_eq(mock_wait_used(&fe, console_out(PORT)).id, 0, "lost with it");
 	console_expect_nothing(&fe, console_in(PORT), "the driver was not told");
-	console_expect_idle(&fe, "no room for messages");
+	mock_expect_idle(&fe, "no room for messages");
 	console_offer(&fe, 2, 64);
 	expect_open(false);
 	expect_open(true);
@@ -415,21 +414,6 @@ Test(device_console_peers, stay_when_the_driver_begins_anew)
 	expect_open(false);
 }
 
-static unsigned int count_fds(void)
-{
-	char path[32];
-	unsigned int n = 0;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", fe.pid);
-	dir = opendir(path);
-	cr_assert_not_null(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
-}
-
 /* One after another; the buffers for messages that are used up are given again. */
 static void exchange_words(unsigned int nr_peers)
 {
@@ -452,10 +436,10 @@ static void exchange_words(unsigned int nr_peers)
 
 Test(device_console_peers, leave_nothing_behind)
 {
-	unsigned int before = count_fds();
+	unsigned int before = mock_count_fds(&fe);
 
 	exchange_words(NR_PEERS);
-	cr_expect_eq(count_fds(), before);
+	cr_expect_eq(mock_count_fds(&fe), before);
 }
 
 Test(device_console_peers, in_the_sandbox)

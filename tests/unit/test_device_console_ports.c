@@ -183,7 +183,7 @@ Test(device_console_ports, read_only_while_the_guest_does)
 	console_say(&fe, 1, CONSOLE_PORT_OPEN, 0);
 	cr_assert_eq(write(host[1], "late", 4), 4);
 	console_expect_nothing(&fe, console_in(1), "it was closed");
-	console_expect_idle(&fe, "closed, and there is input");
+	mock_expect_idle(&fe, "closed, and there is input");
 	console_say(&fe, 1, CONSOLE_PORT_OPEN, 1);
 	expect_input(1, "late");
 }
@@ -201,7 +201,7 @@ Test(device_console_ports, do_not_wait_for_each_other)
 		usleep(20000);
 		cr_assert_lt(n, 64);
 	} while (mock_take_used(&fe.queues[console_out(1)], &elem));
-	console_expect_idle(&fe, "one port is full");
+	mock_expect_idle(&fe, "one port is full");
 	console_write(&fe, 2, 0, "free");
 	console_expect_host_reads(host[2], "free");
 	console_say(&fe, 1, CONSOLE_PORT_OPEN, 1);
@@ -295,7 +295,7 @@ Test(device_console_ports, a_driver_that_asks_and_does_not_listen)
 		console_say(&fe, ANY_PORT, CONSOLE_DEVICE_READY, 1);
 		console_say(&fe, i % PORTS, CONSOLE_PORT_OPEN, i % 2);
 	}
-	console_expect_idle(&fe, "nowhere to answer");
+	mock_expect_idle(&fe, "nowhere to answer");
 	console_offer(&fe, 16, 64);
 	for (uint32_t id = 0; id < PORTS; id++)
 		console_expect(&fe, id, CONSOLE_DEVICE_ADD, 1);
@@ -332,7 +332,7 @@ Test(device_console_ports, without_multiport)
 		mock_kick(&fe, i);
 		console_expect_nothing(&fe, i, "a queue that does not exist");
 	}
-	console_expect_idle(&fe, "queues that do not exist");
+	mock_expect_idle(&fe, "queues that do not exist");
 	cr_expect_eq(set_size(80, 25), 0);
 	console_expect_nothing(&fe, CONSOLE_CONTROL_IN, "a new size");
 }
@@ -380,7 +380,7 @@ Test(device_console_ports, separate_input)
 	expect_input(1, "in");
 	console_write(&fe, 1, 0, "out");
 	console_expect_host_reads(output[0], "out");
-	console_expect_idle(&fe, "pipes");
+	mock_expect_idle(&fe, "pipes");
 }
 
 /* A FIFO that is open for both directions would give the guest its own words back. */

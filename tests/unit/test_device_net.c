@@ -142,7 +142,7 @@ Test(device_net, nothing_is_read_without_room_and_all_comes_later)
 		cr_assert_lt(sent, 10000);
 	}
 	cr_assert_gt(sent, 64);
-	net_expect_idle(&b, "frames, no room");
+	mock_expect_idle(&b.fe, "frames, no room");
 	for (unsigned int done = 0; done + 64 <= sent; done += 64) {
 		b.fe.queues[NET_RX].next_free = MOCK_BASE + 65536;
 		for (uint16_t n = 0; n < 64; n++)
@@ -155,14 +155,14 @@ Test(device_net, nothing_is_read_without_room_and_all_comes_later)
 		}
 		cr_assert(mock_signalled(b.fe.call[NET_RX], MOCK_TIMEOUT));
 	}
-	net_expect_idle(&b, "no room again");
+	mock_expect_idle(&b.fe, "no room again");
 }
 
 Test(device_net, room_waits_for_frames_without_spinning)
 {
 	net_post(&b, NET_RX, 0, 1526);
 	mock_kick(&b.fe, NET_RX);
-	net_expect_idle(&b, "room, no frames");
+	mock_expect_idle(&b.fe, "room, no frames");
 }
 
 Test(device_net, a_frame_that_lacks_chains_waits_for_more)
@@ -187,7 +187,7 @@ Test(device_net, a_frame_that_lacks_chains_waits_for_more)
 	net_settle();
 	second = net_post(&b, NET_RX, 1, 1526);
 	mock_kick(&b.fe, NET_RX);
-	net_expect_idle(&b, "two of three chains");
+	mock_expect_idle(&b.fe, "two of three chains");
 	cr_assert_not(mock_take_used(&b.fe.queues[NET_RX], &elem));
 	third = net_post(&b, NET_RX, 2, 1526);
 	mock_kick(&b.fe, NET_RX);
@@ -278,7 +278,7 @@ Test(device_net, an_address_outside_in_the_middle_of_a_frame)
 	peer_sends(&b, frame, sizeof(frame));
 	cr_expect(mock_signalled(b.fe.err[NET_RX], MOCK_TIMEOUT));
 	cr_expect_not(mock_take_used(&b.fe.queues[NET_RX], &elem));
-	net_expect_idle(&b, "broken");
+	mock_expect_idle(&b.fe, "broken");
 	net_send(&b, 0, frame, 60);
 	peer_expects(&b, frame, 60);
 }

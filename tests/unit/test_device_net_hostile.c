@@ -117,7 +117,7 @@ Test(device_net_hostile, a_peer_that_does_not_read_holds_up_nothing_else)
 		net_stop(&b);
 		net_start_stream(&b, NULL, 0, 128);
 		fill_the_wire(lengths[i], &sent);
-		net_expect_idle(&b, "wire full");
+		mock_expect_idle(&b.fe, "wire full");
 		net_post(&b, NET_RX, 0, 1526);
 		mock_kick(&b.fe, NET_RX);
 		peer_sends(&b, frame, 60);
@@ -127,7 +127,7 @@ Test(device_net_hostile, a_peer_that_does_not_read_holds_up_nothing_else)
 			peer_expects(&b, frame, lengths[i]);
 		}
 		net_expect_used(&b, NET_TX, sent % 128, 0);
-		net_expect_idle(&b, "wire free");
+		mock_expect_idle(&b.fe, "wire free");
 	}
 }
 
@@ -138,7 +138,7 @@ Test(device_net_hostile, a_queue_that_stops_in_the_middle_of_a_frame)
 	fill_the_wire(60000, &sent);
 	/* All that was completed arrives whole, also when the driver starts anew. */
 	cr_expect_eq(mock_stop_queue(&b.fe, NET_TX), sent);
-	net_expect_idle(&b, "stopped");
+	mock_expect_idle(&b.fe, "stopped");
 	mock_start_queue(&b.fe, NET_TX, 128);
 	for (unsigned int n = 0; n < sent; n++) {
 		net_pattern(frame, 60000, n);
@@ -161,7 +161,7 @@ Test(device_net_hostile, restarted_queues_go_on)
 		mock_stop_queue(&b.fe, NET_RX);
 		mock_stop_queue(&b.fe, NET_TX);
 		peer_sends(&b, frame, 500);
-		net_expect_idle(&b, "stopped");
+		mock_expect_idle(&b.fe, "stopped");
 		mock_start_queue(&b.fe, NET_RX, 64);
 		mock_start_queue(&b.fe, NET_TX, 64);
 		net_post(&b, NET_RX, 6, 1526);
@@ -208,7 +208,7 @@ Test(device_net_hostile, a_peer_that_hangs_up)
 	net_expect_used(&b, NET_RX, 0, 72);
 	net_expect_used(&b, NET_RX, 1, 82);
 	expect_link_down(channel);
-	net_expect_idle(&b, "hang-up");
+	mock_expect_idle(&b.fe, "hang-up");
 	net_send(&b, 0, frame, 60);
 	cr_expect_eq(mock_report(&b.fe).request_errors, 1);
 }
@@ -232,7 +232,7 @@ Test(device_net_hostile, a_peer_that_hangs_up_while_frames_wait)
 	net_close_peer(&b);
 	net_expect_used(&b, NET_TX, sent % 128, 0);
 	expect_link_down(channel);
-	net_expect_idle(&b, "hang-up");
+	mock_expect_idle(&b.fe, "hang-up");
 }
 
 Test(device_net_hostile, lengths_that_no_frame_has_end_the_stream)
@@ -252,7 +252,7 @@ Test(device_net_hostile, lengths_that_no_frame_has_end_the_stream)
 		peer_writes(&b, &be, sizeof(be));
 		expect_link_down(channel);
 		cr_expect_leq(recv(b.peer, &byte, 1, 0), 0, "closed");
-		net_expect_idle(&b, "closed");
+		mock_expect_idle(&b.fe, "closed");
 	}
 }
 

@@ -90,7 +90,7 @@ Test(device_net_pairs, pairs_are_used_as_the_driver_says)
 	cr_expect_eq(use_pairs(0), 1);
 	cr_expect_eq(use_pairs(3), 1);
 	cr_expect_eq(use_pairs(0xffff), 1);
-	net_expect_idle(&b, "two pairs");
+	mock_expect_idle(&b.fe, "two pairs");
 }
 
 Test(device_net_pairs, without_mq_the_control_queue_is_the_third)
@@ -104,7 +104,7 @@ Test(device_net_pairs, without_mq_the_control_queue_is_the_third)
 	for (unsigned int queue = 3; queue < 5; queue++) {
 		mock_submit_buffer(&b.fe.queues[queue], 0, 64, 0);
 		mock_kick(&b.fe, queue);
-		net_expect_idle(&b, "no queue");
+		mock_expect_idle(&b.fe, "no queue");
 		cr_expect_not(mock_take_used(&b.fe.queues[queue], &elem));
 	}
 }

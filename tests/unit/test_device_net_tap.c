@@ -61,7 +61,7 @@ Test(device_net_tap, frames_both_ways)
 		net_send(&b, i % 128, frame, 60 + i);
 		host_expects(&plain, frame, 60 + i);
 	}
-	net_expect_idle(&b, "tap");
+	mock_expect_idle(&b.fe, "tap");
 }
 
 Test(device_net_tap, without_checksum_offload_no_flag_comes_in)
@@ -180,7 +180,7 @@ Test(device_net_tap, a_segment_that_lacks_chains_waits_for_more)
 	cr_assert_not(mock_take_used(&b.fe.queues[NET_RX], &elem));
 	net_post(&b, NET_RX, 20, 1526);
 	mock_kick(&b.fe, NET_RX);
-	net_expect_idle(&b, "half of the chains");
+	mock_expect_idle(&b.fe, "half of the chains");
 	for (uint16_t n = 21; n < 42; n++)
 		net_post(&b, NET_RX, n, 1526);
 	mock_kick(&b.fe, NET_RX);
@@ -281,7 +281,7 @@ Test(device_net_tap, no_room_for_a_while)
 	tap_start(&b, 1, 0, 3);
 	for (int i = 0; i < 2000; i++)
 		tap_peer_sends(&b, &plain, frame, 60);
-	net_expect_idle(&b, "flood, no room");
+	mock_expect_idle(&b.fe, "flood, no room");
 	/* Those that the kernel kept come, and new ones, too. */
 	for (int i = 0; i < 10; i++) {
 		b.fe.queues[NET_RX].next_free = MOCK_BASE + 65536;
@@ -313,7 +313,7 @@ Test(device_net_tap, an_interface_that_goes_away)
 	cr_expect_eq(config[6], 0);
 	net_send(&b, 0, frame, 60);
 	cr_expect_eq(mock_report(&b.fe).request_errors, 1);
-	net_expect_idle(&b, "no interface");
+	mock_expect_idle(&b.fe, "no interface");
 }
 
 static int create(short flags, unsigned int nr)

@@ -178,7 +178,7 @@ Test(device_vsock, nobody_listens_at_the_host)
 
 Test(device_vsock, the_broker_answers_too_late)
 {
-	unsigned int before = bench_count_fds(&bench);
+	unsigned int before = mock_count_fds(&bench.fe);
 	uint32_t id;
 
 	bench_send(&bench, VSOCK_OP_REQUEST, 1025, 80, 0, NULL, 0);
@@ -186,7 +186,7 @@ Test(device_vsock, the_broker_answers_too_late)
 	bench_send(&bench, VSOCK_OP_RST, 1025, 80, 0, NULL, 0);
 	bench_answer(&bench, id, 0, bench.broker);
 	bench_expect_silence(&bench);
-	cr_expect_eq(bench_count_fds(&bench), before, "the descriptor is closed");
+	cr_expect_eq(mock_count_fds(&bench.fe), before, "the descriptor is closed");
 }
 
 Test(device_vsock, the_broker_has_gone)
@@ -195,7 +195,7 @@ Test(device_vsock, the_broker_has_gone)
 
 	close(bench.broker);
 	bench.broker = -1;
-	bench_expect_idle(&bench, "broker");
+	mock_expect_idle(&bench.fe, "broker");
 	bench_send(&bench, VSOCK_OP_REQUEST, 1025, 80, 0, NULL, 0);
 	bench_expect(&bench, VSOCK_OP_RST, 1025, 80);
 	bench_write(&bench, &stream, "x", 1);
@@ -211,7 +211,7 @@ Test(device_vsock, the_host_ends_one_direction)
 	cr_expect_eq(bench_expect(&bench, VSOCK_OP_RW, 1025, 80).header.len, 4);
 	cr_expect_eq(bench_expect(&bench, VSOCK_OP_SHUTDOWN, 1025, 80).header.flags,
 		     VSOCK_SHUTDOWN_SEND);
-	bench_expect_idle(&bench, "end of file");
+	mock_expect_idle(&bench.fe, "end of file");
 	bench_write(&bench, &stream, "still", 5);
 	bench_expect_text(stream.fd, "still");
 	/* And then the other one. */
@@ -245,7 +245,7 @@ Test(device_vsock, a_guest_that_will_not_receive)
 	bench_say(&bench, &stream, VSOCK_OP_SHUTDOWN, VSOCK_SHUTDOWN_RCV);
 	usleep(20000);
 	cr_expect_eq(send(stream.fd, "x", 1, MSG_NOSIGNAL), -1);
-	bench_expect_idle(&bench, "shut down");
+	mock_expect_idle(&bench.fe, "shut down");
 	bench_write(&bench, &stream, "still", 5);
 	bench_expect_text(stream.fd, "still");
 	close(stream.fd);
@@ -256,14 +256,14 @@ Test(device_vsock, a_guest_that_will_not_receive)
 Test(device_vsock, the_guest_closes)
 {
 	struct bench_stream stream = bench_open_by_client(&bench, 52);
-	unsigned int before = bench_count_fds(&bench);
+	unsigned int before = mock_count_fds(&bench.fe);
 
 	bench_write(&bench, &stream, "last", 4);
 	bench_say(&bench, &stream, VSOCK_OP_SHUTDOWN, VSOCK_SHUTDOWN_BOTH);
 	bench_expect(&bench, VSOCK_OP_RST, 52, stream.host_port);
 	bench_expect_text(stream.fd, "last");
 	bench_expect_text(stream.fd, "");
-	cr_expect_eq(bench_count_fds(&bench), before - 1);
+	cr_expect_eq(mock_count_fds(&bench.fe), before - 1);
 	/* The ports are free again. */
 	bench_send(&bench, VSOCK_OP_REQUEST, 52, stream.host_port, 0, NULL, 0);
 	bench_asked(&bench, stream.host_port);
@@ -279,7 +279,7 @@ Test(device_vsock, the_host_closes_with_bytes_on_their_way)
 	cr_expect_eq(bench_expect(&bench, VSOCK_OP_RW, 52, stream.host_port).header.len, 10);
 	cr_expect_eq(bench_expect(&bench, VSOCK_OP_SHUTDOWN, 52, stream.host_port).header.flags,
 		     VSOCK_SHUTDOWN_BOTH);
-	bench_expect_idle(&bench, "closed");
+	mock_expect_idle(&bench.fe, "closed");
 	/* What was on its way then is of no use to anybody. */
 	bench_write(&bench, &stream, "too late", 8);
 	bench_say(&bench, &stream, VSOCK_OP_RST, 0);
@@ -336,7 +336,7 @@ Test(device_vsock, clients_wait_for_the_driver)
 	bench_stop(&bench);
 	bench_start(&bench, false);
 	early = bench_client(&bench, "CONNECT 52\n");
-	bench_expect_idle(&bench, "no driver");
+	mock_expect_idle(&bench.fe, "no driver");
 	bench_give(&bench, 0, BENCH_BUFFERS);
 	packet = bench_wait(&bench);
 	cr_expect_eq(packet.header.op, VSOCK_OP_REQUEST);
@@ -359,11 +359,11 @@ Test(device_vsock, a_reset_closes_everything)
 	bench_expect_text(greeting, "");
 	mock_stop_queue(&bench.fe, VSOCK_TX);
 	bench_answer(&bench, id, 0, bench.broker);
-	bench_expect_idle(&bench, "reset");
-	fds = bench_count_fds(&bench);
+	mock_expect_idle(&bench.fe, "reset");
+	fds = mock_count_fds(&bench.fe);
 	bench_client(&bench, "CONNECT 53\n");
 	usleep(20000);
-	cr_expect_eq(bench_count_fds(&bench), fds, "the client waits");
+	cr_expect_eq(mock_count_fds(&bench.fe), fds, "the client waits");
 
 	mock_start_queue(&bench.fe, VSOCK_RX, BENCH_QUEUE_SIZE);
 	mock_start_queue(&bench.fe, VSOCK_TX, BENCH_QUEUE_SIZE);

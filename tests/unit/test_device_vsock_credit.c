@@ -110,7 +110,7 @@ Test(device_vsock_credit, a_server_that_does_not_read_gets_every_byte_in_the_end
 	send_until_stuck(&stream, &view, 3001);
 	stuck = view.sent;
 	cr_expect_lt(stuck, 1u << 20, "what the kernel and the device hold");
-	bench_expect_idle(&bench, "server does not read");
+	mock_expect_idle(&bench.fe, "server does not read");
 
 	/* It reads now and then, and the guest goes on. */
 	for (int round = 0; view.sent < stuck + 300000; round++) {
@@ -204,14 +204,14 @@ Test(device_vsock_credit, a_guest_that_exceeds_it_is_reset)
 {
 	struct bench_stream stream = bench_open_by_guest(&bench, 1025, 80);
 	struct guest_view view = { .limit = stream.buf_alloc };
-	unsigned int before = bench_count_fds(&bench);
+	unsigned int before = mock_count_fds(&bench.fe);
 
 	send_until_stuck(&stream, &view, BENCH_PAYLOAD);
 	bench_write(&bench, &stream, "", 0);
 	bench_expect_silence(&bench);
 	bench_write(&bench, &stream, "x", 1);
 	bench_expect(&bench, VSOCK_OP_RST, 1025, 80);
-	cr_expect_eq(bench_count_fds(&bench), before - 1);
+	cr_expect_eq(mock_count_fds(&bench.fe), before - 1);
 }
 
 Test(device_vsock_credit, bytes_before_the_answer_are_too_early)
@@ -267,7 +267,7 @@ Test(device_vsock_credit, the_guest_gets_no_more_than_it_has_room_for)
 	cr_assert_eq(write(stream.fd, "0123456789abcdef", 16), 16);
 	cr_expect_eq(bench_expect(&bench, VSOCK_OP_RW, 1025, 80).header.len, 10);
 	bench_expect(&bench, VSOCK_OP_CREDIT_REQUEST, 1025, 80);
-	bench_expect_idle(&bench, "no credit");
+	mock_expect_idle(&bench.fe, "no credit");
 	bench_say(&bench, &stream, VSOCK_OP_CREDIT_UPDATE, 0);
 	bench_expect_silence(&bench);
 	/* It is asked once, or two that have none would ask each other for ever. */
@@ -363,7 +363,7 @@ Test(device_vsock_credit, without_buffers_the_host_waits_and_nobody_spins)
 	}
 	for (int i = 0; i < 4; i++)
 		cr_assert_eq(write(streams[i].fd, "waits", 5), 5);
-	bench_expect_idle(&bench, "no buffers");
+	mock_expect_idle(&bench.fe, "no buffers");
 	bench_write(&bench, &streams[1], "through", 7);
 	bench_expect_text(streams[1].fd, "through");
 	cr_expect_not(mock_take_used(driver, &elem));
@@ -393,7 +393,7 @@ Test(device_vsock_credit, hang_ups_while_there_are_no_buffers)
 		cr_assert_eq(write(streams[i].fd, "end", 3), 3);
 		close(streams[i].fd);
 	}
-	bench_expect_idle(&bench, "hang-up, no buffers");
+	mock_expect_idle(&bench.fe, "hang-up, no buffers");
 	bench_give(&bench, 32, BENCH_BUFFERS);
 	for (int i = 0; i < 8; i++) {
 		packet = bench_wait(&bench);

@@ -28,13 +28,13 @@ TestSuite(device_vsock_flood, .init = set_up, .fini = tear_down);
 
 Test(device_vsock_flood, more_connections_than_there_can_be)
 {
-	unsigned int before = bench_count_fds(&bench);
+	unsigned int before = mock_count_fds(&bench.fe);
 	int fds[VSOCK_MAX_CONNECTIONS + 1];
 	struct bench_stream stream;
 
 	for (uint32_t i = 0; i < VSOCK_MAX_CONNECTIONS; i++)
 		fds[i] = bench_open_by_guest(&bench, 1025 + i, 80).fd;
-	cr_expect_eq(bench_count_fds(&bench), before + VSOCK_MAX_CONNECTIONS);
+	cr_expect_eq(mock_count_fds(&bench.fe), before + VSOCK_MAX_CONNECTIONS);
 	for (uint32_t i = 0; i < 1000; i++) {
 		bench_send(&bench, VSOCK_OP_REQUEST, 5000 + i, 80, 0, NULL, 0);
 		bench_expect(&bench, VSOCK_OP_RST, 5000 + i, 80);
@@ -47,7 +47,7 @@ Test(device_vsock_flood, more_connections_than_there_can_be)
 	bench_write(&bench, &stream, "in", 2);
 	bench_expect_text(stream.fd, "in");
 	mock_stop_queue(&bench.fe, VSOCK_TX);
-	cr_expect_eq(bench_count_fds(&bench), before - 1, "all, and the queue's kick");
+	cr_expect_eq(mock_count_fds(&bench.fe), before - 1, "all, and the queue's kick");
 	for (uint32_t i = 0; i < VSOCK_MAX_CONNECTIONS; i++)
 		close(fds[i]);
 }
@@ -99,7 +99,7 @@ Test(device_vsock_flood, refusals_that_nobody_takes)
 		}
 	}
 	cr_expect_eq(taken, VSOCK_REFUSALS_PAUSE);
-	bench_expect_idle(&bench, "refusals");
+	mock_expect_idle(&bench.fe, "refusals");
 	/* As they are taken, so are the packets. */
 	bench_give(&bench, 0, BENCH_BUFFERS);
 	while (bench_next(&bench, &packet, 200))
@@ -189,5 +189,5 @@ Test(device_vsock_flood, clients_that_say_nothing)
 	bench_expect_text(by_client.fd, "heard");
 	bench_write(&bench, &by_guest, "heard", 5);
 	bench_expect_text(by_guest.fd, "heard");
-	bench_expect_idle(&bench, "gone");
+	mock_expect_idle(&bench.fe, "gone");
 }

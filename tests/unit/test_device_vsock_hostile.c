@@ -307,7 +307,7 @@ Test(device_vsock_hostile, a_broken_queue_closes_everything)
 	cr_expect(mock_signalled(bench.fe.err[VSOCK_RX], MOCK_TIMEOUT));
 	bench_expect_text(stream.fd, "");
 	bench_send(&bench, VSOCK_OP_REQUEST, 1025, 80, 0, NULL, 0);
-	bench_expect_idle(&bench, "broken");
+	mock_expect_idle(&bench.fe, "broken");
 }
 
 Test(device_vsock_hostile, buffers_for_events_stay_where_they_are)

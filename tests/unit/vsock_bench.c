@@ -2,7 +2,6 @@
 #include "tests/unit/vsock_bench.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -300,44 +299,4 @@ void bench_expect_alive(struct vsock_bench *bench)
 	bench_say(bench, &stream, VSOCK_OP_SHUTDOWN, VSOCK_SHUTDOWN_BOTH);
 	bench_expect(bench, VSOCK_OP_RST, 60000, 60000);
 	close(stream.fd);
-}
-
-static unsigned long cpu_ticks(struct vsock_bench *bench)
-{
-	unsigned long user, system;
-	char path[64];
-	FILE *stat;
-
-	snprintf(path, sizeof(path), "/proc/%d/stat", bench->fe.pid);
-	stat = fopen(path, "r");
-	cr_assert_not_null(stat);
-	cr_assert_eq(fscanf(stat,
-			    "%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-			    &user, &system),
-		     2);
-	fclose(stat);
-	return user + system;
-}
-
-void bench_expect_idle(struct vsock_bench *bench, const char *what)
-{
-	unsigned long before = cpu_ticks(bench);
-
-	usleep(300 * 1000);
-	cr_expect_leq(cpu_ticks(bench) - before, 5, "%s: busy", what);
-}
-
-unsigned int bench_count_fds(struct vsock_bench *bench)
-{
-	unsigned int n = 0;
-	char path[64];
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/proc/%d/fd", bench->fe.pid);
-	dir = opendir(path);
-	cr_assert_not_null(dir);
-	while (readdir(dir))
-		n++;
-	closedir(dir);
-	return n;
 }

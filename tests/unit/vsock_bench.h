@@ -102,10 +102,4 @@ struct bench_stream bench_open_by_guest(struct vsock_bench *bench, uint32_t gues
 /* Whatever was done to the device: the next connection is as good as any. */
 void bench_expect_alive(struct vsock_bench *bench);
 
-/* The device process needs no CPU time while nothing is asked of it. */
-void bench_expect_idle(struct vsock_bench *bench, const char *what);
-
-/* How many descriptors the device process has open. */
-unsigned int bench_count_fds(struct vsock_bench *bench);
-
 #endif
