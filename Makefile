@@ -91,7 +91,7 @@ shell: setup ## set everything up and get a shell in Debian, with network and sh
 test: setup ## set everything up and pass all tests
 	tests/run-all
 unit: $(BUILD)/unit-tests all ## run the unit tests (UNIT_ARGS: their options)
-	$(BUILD)/unit-tests --timeout 60 $(UNIT_ARGS)
+	$(if $(SANITIZE),tests/check/leaks )$(BUILD)/unit-tests --timeout 60 $(UNIT_ARGS)
 clang: ## the same with clang, in build/clang
 	+$(MAKE) CC=clang BUILD=$(BUILD)/clang unit
 sanitize: ## the same with ASan and UBSan, in build/sanitize

@@ -100,8 +100,8 @@ struct device_ops {
 struct device_kind {
 	const char *name;
 	uint16_t virtio_id;
-	unsigned int nr_queues;	 /* at most */
 	uint16_t max_queue_size; /* unless the device is told otherwise */
+	unsigned int nr_queues;	 /* at most */
 	const struct device_ops *ops;
 };
 

@@ -8,7 +8,7 @@
 #define DECLARE(name, id, queues, size) extern const struct device_ops name##_device_ops;
 DEVICE_REGISTRY(DECLARE)
 
-#define KIND(name, id, queues, size) { #name, id, queues, size, &name##_device_ops },
+#define KIND(name, id, queues, size) { #name, id, size, queues, &name##_device_ops },
 static const struct device_kind kinds[] = { DEVICE_REGISTRY(KIND) };
 
 #define CHECK(name, id, queues, size) _Static_assert((queues) <= DEVICE_MAX_QUEUES, #name);
