@@ -365,16 +365,22 @@ bool mock_signalled(int fd, int timeout_ms)
 	return poll(&pfd, 1, timeout_ms) == 1 && eventfd_read(fd, &value) == 0;
 }
 
+bool mock_poll_used(struct mock_frontend *fe, unsigned int index, int timeout_ms,
+		    struct virtq_used_elem *elem)
+{
+	for (int ms = 0; ms < timeout_ms; ms++) {
+		if (mock_take_used(&fe->queues[index], elem))
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
 struct virtq_used_elem mock_wait_used(struct mock_frontend *fe, unsigned int index)
 {
 	struct virtq_used_elem elem = { 0 };
 
-	for (int ms = 0; ms < MOCK_TIMEOUT; ms++) {
-		if (mock_take_used(&fe->queues[index], &elem))
-			return elem;
-		usleep(1000);
-	}
-	cr_assert_fail("the device did not answer");
+	cr_assert(mock_poll_used(fe, index, MOCK_TIMEOUT, &elem), "the device did not answer");
 	return elem;
 }
 

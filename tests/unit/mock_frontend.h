@@ -88,6 +88,13 @@ bool mock_signalled(int fd, int timeout_ms);
 /* Kicks, then waits for the next used entry. */
 struct virtq_used_elem mock_complete(struct mock_frontend *fe, unsigned int index);
 
+/* Takes the next used entry into @elem if it comes within @timeout_ms. */
+bool mock_poll_used(struct mock_frontend *fe, unsigned int index, int timeout_ms,
+		    struct virtq_used_elem *elem);
+
+/* How long to wait for one that should not come because the host is full. */
+#define MOCK_FULL 300 /* milliseconds */
+
 /* Waits for the next used entry. */
 struct virtq_used_elem mock_wait_used(struct mock_frontend *fe, unsigned int index);
 

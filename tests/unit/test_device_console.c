@@ -141,23 +141,30 @@ Test(device_console, input_needs_writable_room)
 	cr_expect_eq(mock_report(&fe).malformed_chains, 1);
 }
 
-Test(device_console, a_host_that_does_not_read_holds_up_nothing_else)
+/* Sends until the host's buffer is full; returns how many chains were complete before. */
+static uint16_t fill_host(void)
 {
 	struct mock_driver *driver = &fe.queues[TX];
 	struct virtq_used_elem elem;
-	static char sink[65536];
-	uint16_t n = 0;
 
-	/* Until the host's buffer is full. */
-	for (;; n++) {
+	for (uint16_t n = 0; n < 1000; n++) {
 		driver->next_free = MOCK_BASE + (TX << 20) + 65536;
 		mock_submit_buffer(driver, n % 64, 60000, 0);
 		mock_kick(&fe, TX);
-		usleep(20000);
-		if (!mock_take_used(driver, &elem))
-			break;
-		cr_assert_lt(n, 1000);
+		if (!mock_poll_used(&fe, TX, MOCK_FULL, &elem))
+			return n;
 	}
+	cr_assert_fail("the host takes everything");
+	return 0;
+}
+
+Test(device_console, a_host_that_does_not_read_holds_up_nothing_else)
+{
+	struct mock_driver *driver = &fe.queues[TX];
+	uint16_t n = fill_host();
+	struct virtq_used_elem elem;
+	static char sink[65536];
+
 	expect_idle("output, host full");
 	mock_submit_buffer(&fe.queues[RX], 0, 64, W);
 	mock_kick(&fe, RX);
@@ -182,18 +189,8 @@ Test(device_console, a_host_that_does_not_read_holds_up_nothing_else)
 
 Test(device_console, stopping_with_output_pending)
 {
-	struct mock_driver *driver = &fe.queues[TX];
-	struct virtq_used_elem elem;
-	uint16_t n = 0;
+	uint16_t n = fill_host();
 
-	for (;; n++) {
-		driver->next_free = MOCK_BASE + (TX << 20) + 65536;
-		mock_submit_buffer(driver, n % 64, 60000, 0);
-		mock_kick(&fe, TX);
-		usleep(20000);
-		if (!mock_take_used(driver, &elem))
-			break;
-	}
 	cr_expect_eq(mock_stop_queue(&fe, TX), n, "the chain that was not complete");
 	expect_idle("stopped");
 	mock_start_queue(&fe, TX, 64);

@@ -277,8 +277,7 @@ static uint16_t fill_peer(void)
 		memset(mock_ptr(driver, driver->next_free), 'x', 60000);
 		mock_submit_buffer(driver, n % CONSOLE_QUEUE_SIZE, 60000, 0);
 		mock_kick(&fe, console_out(PORT));
-		usleep(20000);
-		if (!mock_take_used(driver, &elem))
+		if (!mock_poll_used(&fe, console_out(PORT), MOCK_FULL, &elem))
 			return n;
 		cr_assert_lt(n, 60);
 	}

@@ -198,9 +198,8 @@ Test(device_console_ports, do_not_wait_for_each_other)
 		fe.queues[console_out(1)].next_free = MOCK_BASE + (console_out(1) << 20) + 65536;
 		mock_submit_buffer(&fe.queues[console_out(1)], n++ % 64, 60000, 0);
 		mock_kick(&fe, console_out(1));
-		usleep(20000);
 		cr_assert_lt(n, 64);
-	} while (mock_take_used(&fe.queues[console_out(1)], &elem));
+	} while (mock_poll_used(&fe, console_out(1), MOCK_FULL, &elem));
 	mock_expect_idle(&fe, "one port is full");
 	console_write(&fe, 2, 0, "free");
 	console_expect_host_reads(host[2], "free");

@@ -37,8 +37,7 @@ static void fill_the_wire(size_t len, unsigned int *sent)
 		net_pattern(frame, len, *sent);
 		net_submit(&b, NET_TX, *sent % 128, &plain, frame, len);
 		mock_kick(&b.fe, NET_TX);
-		usleep(5000);
-		if (!mock_take_used(&b.fe.queues[NET_TX], &elem))
+		if (!mock_poll_used(&b.fe, NET_TX, MOCK_FULL, &elem))
 			break;
 		cr_assert_lt(*sent, 1000);
 	}
