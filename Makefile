@@ -90,8 +90,9 @@ shell: setup ## set everything up and get a shell in Debian, with network and sh
 	MINIVMM=$(abspath $(BUILD)/minivmm) tests/with-kvm --timeout 86400 guest-images/shell
 test: setup ## set everything up and pass all tests
 	tests/run-all
+# Most tests wait for somebody most of the time, so many run at once.
 unit: $(BUILD)/unit-tests all ## run the unit tests (UNIT_ARGS: their options)
-	$(if $(SANITIZE),tests/check/leaks )$(BUILD)/unit-tests --timeout 60 $(UNIT_ARGS)
+	$(if $(SANITIZE),tests/check/leaks )$(BUILD)/unit-tests --timeout 60 -j$$((3 * $$(nproc))) $(UNIT_ARGS)
 clang: ## the same with clang, in build/clang
 	+$(MAKE) CC=clang BUILD=$(BUILD)/clang unit
 sanitize: ## the same with ASan and UBSan, in build/sanitize
