@@ -64,7 +64,7 @@ restricted_dma() {
 }
 
 # passt as minivmm calls it where there is no route.
-passt_command=(passt --foreground --stderr --quiet --ipv4-only --interface lo --address 10.0.2.15
+passt_command=(passt --foreground --quiet --ipv4-only --interface lo --address 10.0.2.15
 	--netmask 24 --gateway 10.0.2.2 --mac-addr 52:55:0a:00:02:02)
 
 # Adds all devices but disks.

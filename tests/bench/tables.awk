@@ -8,11 +8,9 @@ $1 == "syscalls" && name == "native" {
 	calls[$2 ", depth " part[1]] = calls[$2 ", depth " part[1]] sprintf(", %s %.2f", part[2], $4)
 }
 
-# Microseconds to milliseconds, KiB to MiB but for a single device process, counts to counts for one of the
-# 2000 requests or 500 turns, requests of 64 KiB to MiB a second.
+# Microseconds to milliseconds, KiB to MiB, counts to counts for one of the 2000 requests or 500 turns,
+# requests of 64 KiB to MiB a second.
 function scaled(figure, value) {
-	if (figure ~ /^private\./ || figure == "processes")
-		return value
 	if (name == "boot" || name == "devices")
 		return figure ~ /private|anonymous/ ? value / 1024 : value / 1000
 	if (figure == "send" || figure == "receive")
@@ -26,13 +24,14 @@ function shown(value) {
 	return sprintf(value >= 1000 ? "%.0f" : value >= 10 ? "%.1f" : "%.2f", value)
 }
 
-# The median, with lowest and highest where they differ by more than 2 %.
+# The median, with lowest and highest where they differ by more than 2 %. Processes, and KiB of one of
+# them, are whole numbers.
 function spread(vmm, figure,    middle, low, high, other, text) {
 	middle = median(vmm, figure)
 	low = lowest(vmm, figure)
 	high = highest(vmm, figure)
-	if (figure == "processes")
-		return middle
+	if (figure == "processes" || figure ~ /^private\./)
+		return sprintf("%d", middle)
 	text = shown(scaled(figure, middle))
 	if (high - low <= 0.02 * middle)
 		return text
