@@ -288,9 +288,6 @@ int net_use_pairs(struct device *device, unsigned int pairs)
 		pair->kept = 0;
 	}
 	net->pairs = pairs;
-	/* The chains of a queue that was not in use lie there without a kick. */
-	for (unsigned int i = 1; i < pairs; i++)
-		device_queue_run(device, net_rx_queue(i));
 	return 0;
 }
 

@@ -314,8 +314,5 @@ bool net_handle_rx(struct device *device, unsigned int pair)
 {
 	const struct net *net = device->state;
 
-	/* 5.1.6.5.5: queues that are not in use get nothing. */
-	if (pair >= net->pairs)
-		return false;
 	return net->is_stream ? handle_stream(device) : handle_tap(device, pair);
 }

@@ -171,19 +171,26 @@ Test(device_net_ctrl, the_largest_queue)
 	net_stop(&b);
 	net_start_stream(&b, (const char *const[]){ "queue-size=1024", NULL }, 0, 1024);
 	net_pattern(frame, sizeof(frame), 1);
-	/* A chain of as many pieces as a system call takes, and of one more. */
+	/*
+	 * A chain of as many pieces as there can be, the first with the header and more: with the
+	 * length before it, one piece more than a system call takes.
+	 */
 	for (uint16_t pieces = 1023; pieces <= 1024; pieces++) {
 		struct mock_driver *driver = &b.fe.queues[NET_TX];
-		uint64_t addr = mock_alloc(driver, pieces);
+		const uint32_t first = 12 + 4000;
+		uint64_t addr = mock_alloc(driver, first + pieces);
+		struct virtq_desc *table = mock_desc_table(driver);
 
-		memset(mock_ptr(driver, addr), 0, pieces);
-		for (uint16_t i = 0; i < pieces; i++)
-			mock_set_desc(mock_desc_table(driver), i,
-				      (struct virtq_desc){ addr + i, 1,
+		memset(mock_ptr(driver, addr), 0, 12);
+		net_pattern(mock_ptr(driver, addr + 12), 4000 + pieces, pieces);
+		mock_set_desc(table, 0, (struct virtq_desc){ addr, first, NET_NEXT, 1 });
+		for (uint16_t i = 1; i < pieces; i++)
+			mock_set_desc(table, i,
+				      (struct virtq_desc){ addr + first + i - 1, 1,
 							   i < pieces - 1 ? NET_NEXT : 0, i + 1 });
 		mock_submit(driver, 0);
 		mock_kick(&b.fe, NET_TX);
-		peer_expects(&b, (uint8_t *)mock_ptr(driver, addr) + 12, pieces - 12);
+		peer_expects(&b, mock_ptr(driver, addr + 12), 4000 + pieces - 1);
 	}
 	for (uint16_t n = 0; n < 1024; n++)
 		net_post(&b, NET_RX, n, 64);
