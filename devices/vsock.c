@@ -159,14 +159,17 @@ static bool handle_tx(struct vsock *vsock)
 	struct virtqueue *vq = &vsock->device->queues[VSOCK_TX].vq;
 	struct virtqueue_chain chain;
 
-	while (vsock->nr_refusals < VSOCK_REFUSALS_PAUSE && virtqueue_pop(vq, &chain) > 0) {
-		if (vsock_receive(vsock, &chain))
-			virtqueue_push(vq, &chain, 0);
-		else
-			virtqueue_drop(vq, &chain);
-	}
-	if (has_work(vsock))
-		device_queue_run(vsock->device, VSOCK_RX);
+	do {
+		while (vsock->nr_refusals < VSOCK_REFUSALS_PAUSE && virtqueue_pop(vq, &chain) > 0) {
+			if (vsock_receive(vsock, &chain))
+				virtqueue_push(vq, &chain, 0);
+			else
+				virtqueue_drop(vq, &chain);
+		}
+		if (has_work(vsock))
+			device_queue_run(vsock->device, VSOCK_RX);
+		/* Some refusals may be gone now, and nobody kicks for chains that were seen. */
+	} while (vsock->nr_refusals < VSOCK_REFUSALS_PAUSE && virtqueue_has_chain(vq));
 	listen_again(vsock);
 	vsock->paused = vsock->nr_refusals >= VSOCK_REFUSALS_PAUSE;
 	return !vsock->paused;
