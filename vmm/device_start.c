@@ -13,6 +13,7 @@
 #include "devices/registry.h"
 #include "vmm/events.h"
 #include "vmm/log.h"
+#include "vmm/unix_socket.h"
 
 /* How long a back-end may take over one request of ours: a disk may have to finish one first. */
 #define REQUEST_DEADLINE_MS 5000
@@ -110,7 +111,7 @@ static int connect_device(struct device *device, int sock)
 static int start_foreign(struct device *device, const struct device_request *request)
 {
 	const char *path = request->foreign->vhost_user.path;
-	int sock = foreign_connect(path);
+	int sock = unix_connect(path);
 	int ret = sock < 0 ? sock : 0;
 
 	if (!ret) {

@@ -3,38 +3,16 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "vmm/exit_status.h"
 #include "vmm/log.h"
 #include "vmm/net_tap.h"
-
-/* A descriptor connected to the Unix stream socket at @path, or -errno. */
-static int connect_socket(const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	size_t len = strlen(path);
-	int fd, ret;
-
-	if (len >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(address.sun_path, path, len);
-	/* Non-blocking, so that a peer that accepts nobody is an error (EAGAIN) and no wait. */
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0)
-		return fd;
-	ret = -errno;
-	close(fd);
-	return ret;
-}
+#include "vmm/unix_socket.h"
 
 static int open_socket(const char *path, int *fd)
 {
-	*fd = connect_socket(path);
+	*fd = unix_connect(path);
 	if (*fd >= 0)
 		return 0;
 	log_error("--net: %s: %s", path,

@@ -18,7 +18,7 @@
 #include <stdbool.h>
 
 #include "vmm/config.h"
-#include "vmm/unix_listener.h"
+#include "vmm/unix_socket.h"
 
 struct stream {
 	int fd;	      /* for the device process; owned, as the others; -1 when closed */

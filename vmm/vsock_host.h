@@ -19,7 +19,7 @@
 #include "vmm/config.h"
 #include "vmm/log.h"
 #include "vmm/main_loop.h"
-#include "vmm/unix_listener.h"
+#include "vmm/unix_socket.h"
 
 #define VSOCK_HOST_TICK_MS     20
 #define VSOCK_HOST_BUDGET      64  /* requests that are served in one tick */

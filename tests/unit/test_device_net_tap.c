@@ -11,8 +11,6 @@ static uint8_t frame[NET_FRAME_MAX];
 
 static void set_up(void)
 {
-	if (access("/dev/net/tun", R_OK | W_OK))
-		cr_skip_test("no tap interfaces here");
 	tap_enter_namespace();
 	tap_make_frame(frame, sizeof(frame));
 }

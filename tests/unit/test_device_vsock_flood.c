@@ -9,20 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "tests/unit/vsock_bench.h"
-
-static struct vsock_bench bench;
-
-static void set_up(void)
-{
-	bench_start(&bench, false);
-	bench_give(&bench, 0, BENCH_BUFFERS);
-}
-
-static void tear_down(void)
-{
-	bench_stop(&bench);
-}
+#include "tests/unit/vsock_suite.h"
 
 TestSuite(device_vsock_flood, .init = set_up, .fini = tear_down);
 

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "tests/unit/document.h"
 #include "vmm/events.h"
 #include "vmm/exit_status.h"
 
@@ -90,21 +91,9 @@ static void write_examples(void)
 	events_exit(EXIT_STATUS_PANIC, "guest kernel panicked");
 }
 
-static char *read_document(void)
-{
-	FILE *file = fopen(DOCUMENT, "r");
-	char *text = NULL;
-	size_t size = 0;
-
-	cr_assert_not_null(file, "run the tests from the top of the source tree");
-	cr_assert_gt(getdelim(&text, &size, '\0', file), 0);
-	fclose(file);
-	return text;
-}
-
 Test(events, as_documented, .init = make_file, .fini = remove_file)
 {
-	char *document = read_document();
+	char *document = document_read(DOCUMENT);
 	char *at = document;
 	json_t *events, *event, *value;
 	const char *key;

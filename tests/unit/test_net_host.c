@@ -16,6 +16,7 @@
 
 #include "tests/unit/empty_network.h"
 #include "tests/unit/fd_count.h"
+#include "tests/unit/unix_peer.h"
 #include "vmm/exit_status.h"
 #include "vmm/net_host.h"
 
@@ -206,15 +207,6 @@ static struct config_net socket_at(char *path)
 	return (struct config_net){ .kind = CONFIG_NET_SOCKET, .name = path };
 }
 
-static int make_socket(int type)
-{
-	const struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = "socket" };
-	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-
-	cr_assert_eq(bind(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
-	return fd;
-}
-
 Test(net_socket, what_is_no_stream_socket_is_refused)
 {
 	int fd = open("file", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -225,14 +217,14 @@ Test(net_socket, what_is_no_stream_socket_is_refused)
 	expect_refused(socket_at("missing"), 1, EXIT_STATUS_INPUT, "No such file");
 	expect_refused(socket_at("file"), 1, EXIT_STATUS_INPUT, "Connection refused");
 	expect_refused(socket_at(long_path), 1, EXIT_STATUS_INPUT, "too long");
-	fd = make_socket(SOCK_DGRAM);
+	fd = unix_bind("socket", SOCK_DGRAM);
 	expect_refused(socket_at("socket"), 1, EXIT_STATUS_INPUT, "wrong type");
 	close(fd);
 }
 
 Test(net_socket, a_socket_whose_owner_does_not_accept_is_refused)
 {
-	int fd = make_socket(SOCK_STREAM);
+	int fd = unix_bind("socket", SOCK_STREAM);
 	const struct config_net net = socket_at("socket");
 	struct net_host host;
 
@@ -246,7 +238,7 @@ Test(net_socket, a_socket_whose_owner_does_not_accept_is_refused)
 
 Test(net_socket, the_device_process_alone_has_the_connection)
 {
-	int fd = make_socket(SOCK_STREAM), peer, device;
+	int fd = unix_bind("socket", SOCK_STREAM), peer, device;
 	const struct config_net net = socket_at("socket");
 	struct net_host host;
 	char byte = 'x';

@@ -6,22 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/unit/document.h"
 #include "tests/unit/report_example.h"
 #include "vmm/report_json.h"
 
 #define DOCUMENT "docs/report.md"
-
-static char *read_document(void)
-{
-	FILE *file = fopen(DOCUMENT, "r");
-	char *text = NULL;
-	size_t size = 0;
-
-	cr_assert_not_null(file, "run the tests from the top of the source tree");
-	cr_assert_gt(getdelim(&text, &size, '\0', file), 0);
-	fclose(file);
-	return text;
-}
 
 /* The JSON block under the heading "### NAME". */
 static json_t *read_example(const char *document, const char *name)
@@ -69,7 +58,7 @@ static void expect_shown(json_t *shown, json_t *real, const char *what)
 
 Test(report_documented, example_of_each_verdict)
 {
-	char *document = read_document();
+	char *document = document_read(DOCUMENT);
 	struct report_example example;
 
 	report_example_fill(&example);
@@ -125,7 +114,7 @@ static void expect_named(const char *document, json_t *value, const char *path)
 
 Test(report_documented, every_field_has_its_row)
 {
-	char *document = read_document();
+	char *document = document_read(DOCUMENT);
 	struct report_example example;
 	json_t *whole;
 

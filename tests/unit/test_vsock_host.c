@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "tests/unit/fd_count.h"
+#include "tests/unit/unix_peer.h"
 #include "vmm/exit_status.h"
 #include "vmm/vsock_host.h"
 
@@ -99,27 +100,9 @@ static uint64_t now_ms(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static struct sockaddr_un address(const char *at)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-
-	cr_assert_lt(strlen(at), sizeof(addr.sun_path));
-	memcpy(addr.sun_path, at, strlen(at));
-	return addr;
-}
-
-static int bind_at(const char *at, int type)
-{
-	const struct sockaddr_un addr = address(at);
-	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-
-	cr_assert_eq(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
-	return fd;
-}
-
 static int serve_at(const char *at, int backlog)
 {
-	int fd = bind_at(at, SOCK_STREAM);
+	int fd = unix_bind(at, SOCK_STREAM);
 
 	cr_assert_eq(listen(fd, backlog), 0);
 	return fd;
@@ -127,7 +110,7 @@ static int serve_at(const char *at, int backlog)
 
 static int client_of(const char *at)
 {
-	const struct sockaddr_un addr = address(at);
+	const struct sockaddr_un addr = unix_address(at);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0)
@@ -229,13 +212,13 @@ Test(vsock_host, what_is_no_server)
 
 	cr_expect_eq(answer_for_port(), -ENOENT);
 
-	fd = bind_at(server_path, SOCK_STREAM);
+	fd = unix_bind(server_path, SOCK_STREAM);
 	cr_expect_eq(answer_for_port(), -ECONNREFUSED, "bound, but not listening");
 	close(fd);
 	cr_expect_eq(answer_for_port(), -ECONNREFUSED, "left over");
 	unlink(server_path);
 
-	fd = bind_at(server_path, SOCK_DGRAM);
+	fd = unix_bind(server_path, SOCK_DGRAM);
 	cr_expect_eq(answer_for_port(), -EPROTOTYPE);
 	close(fd);
 	unlink(server_path);

@@ -12,15 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "tests/unit/unix_peer.h"
+
 #define W VIRTQ_DESC_F_WRITE
-
-static struct sockaddr_un address(const struct vsock_bench *bench)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-
-	memcpy(addr.sun_path, bench->path, strlen(bench->path));
-	return addr;
-}
 
 static int listen_at(struct vsock_bench *bench)
 {
@@ -31,7 +25,7 @@ static int listen_at(struct vsock_bench *bench)
 	snprintf(bench->dir, sizeof(bench->dir), "%s/vsock-XXXXXX", tmp ? tmp : "/tmp");
 	cr_assert_not_null(mkdtemp(bench->dir));
 	snprintf(bench->path, sizeof(bench->path), "%s/socket", bench->dir);
-	addr = address(bench);
+	addr = unix_address(bench->path);
 	cr_assert_eq(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
 	cr_assert_eq(listen(fd, 512), 0);
 	return fd;
@@ -195,7 +189,7 @@ void bench_expect_silence(struct vsock_bench *bench)
 
 int bench_client(struct vsock_bench *bench, const char *line)
 {
-	const struct sockaddr_un addr = address(bench);
+	const struct sockaddr_un addr = unix_address(bench->path);
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	cr_assert_eq(connect(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);

@@ -128,28 +128,6 @@ void foreign_describe(struct foreign_device *foreign, const struct config_device
 	};
 }
 
-int foreign_connect(const char *path)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	size_t len = strlen(path);
-	int sock;
-
-	if (len >= sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(addr.sun_path, path, len);
-	/* Otherwise connect() waits for one who has others to serve first. */
-	sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (sock < 0)
-		return -errno;
-	if (connect(sock, (const struct sockaddr *)&addr, sizeof(addr)) < 0) {
-		int ret = -errno;
-
-		close(sock);
-		return ret;
-	}
-	return sock;
-}
-
 static bool has_config(const struct vhost_frontend *fe)
 {
 	return fe->protocol_features & (1ull << VHOST_USER_PROTOCOL_F_CONFIG);

@@ -4,7 +4,7 @@
  * (--vhost-user). It gets the DMA windows and nothing else of the guest, as our own do.
  *
  *	foreign_describe()     what the kind of device says by itself
- *	foreign_connect()      -> vhost_frontend_open()
+ *	unix_connect()         -> vhost_frontend_open()
  *	foreign_agree()        has it what is needed? which of its features can be offered?
  *	foreign_read_config()  at the start, and when the back-end says that it has changed
  */
@@ -27,9 +27,6 @@ struct foreign_device {
 
 /* Fills @foreign from @config, whose kind is CONFIG_VHOST_USER. Nothing can fail. */
 void foreign_describe(struct foreign_device *foreign, const struct config_device *config);
-
-/* Connects to the socket at @path. Returns a descriptor or -errno; waits for nothing. */
-int foreign_connect(const char *path);
 
 /*
  * Asks the back-end behind @fe, which has just been opened, whether it has what the device needs,

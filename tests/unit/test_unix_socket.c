@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* Listening at a path where something may be already. */
+/* Connecting to a path, and listening at one where something may be already. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 #include "tests/unit/fd_count.h"
-#include "vmm/unix_listener.h"
+#include "tests/unit/unix_peer.h"
+#include "vmm/unix_socket.h"
 
 static struct unix_listener listener;
 static char dir[64];
@@ -40,24 +41,6 @@ static void tear_down(void)
 
 TestSuite(unix_listener, .init = set_up, .fini = tear_down);
 
-static struct sockaddr_un address(const char *at)
-{
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-
-	cr_assert_lt(strlen(at), sizeof(addr.sun_path));
-	memcpy(addr.sun_path, at, strlen(at));
-	return addr;
-}
-
-static int bind_at(const char *at, int type)
-{
-	const struct sockaddr_un addr = address(at);
-	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-
-	cr_assert_eq(bind(fd, (const struct sockaddr *)&addr, sizeof(addr)), 0);
-	return fd;
-}
-
 /* What is at the path; each returns a descriptor to close after the attempt, or -1. */
 static int put_nothing(void)
 {
@@ -66,13 +49,13 @@ static int put_nothing(void)
 
 static int put_stale_socket(void)
 {
-	close(bind_at(path, SOCK_STREAM));
+	close(unix_bind(path, SOCK_STREAM));
 	return -1;
 }
 
 static int put_server(void)
 {
-	int fd = bind_at(path, SOCK_STREAM);
+	int fd = unix_bind(path, SOCK_STREAM);
 
 	cr_assert_eq(listen(fd, 1), 0);
 	return fd;
@@ -81,9 +64,9 @@ static int put_server(void)
 /* Its backlog is full. */
 static int put_busy_server(void)
 {
-	const struct sockaddr_un addr = address(path);
+	const struct sockaddr_un addr = unix_address(path);
 	int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int fd = bind_at(path, SOCK_STREAM);
+	int fd = unix_bind(path, SOCK_STREAM);
 
 	cr_assert_eq(listen(fd, 0), 0);
 	cr_assert_eq(connect(client, (const struct sockaddr *)&addr, sizeof(addr)), 0);
@@ -93,7 +76,7 @@ static int put_busy_server(void)
 
 static int put_datagram_socket(void)
 {
-	return bind_at(path, SOCK_DGRAM);
+	return unix_bind(path, SOCK_DGRAM);
 }
 
 static int put_file(void)
@@ -109,7 +92,7 @@ static int put_directory(void)
 
 static int put_symlink_to_stale_socket(void)
 {
-	close(bind_at(elsewhere, SOCK_STREAM));
+	close(unix_bind(elsewhere, SOCK_STREAM));
 	cr_assert_eq(symlink(elsewhere, path), 0);
 	return -1;
 }
@@ -145,7 +128,7 @@ Test(unix_listener, what_is_there_already)
 
 Test(unix_listener, clients_until_it_is_handed_over)
 {
-	const struct sockaddr_un addr = address(path);
+	const struct sockaddr_un addr = unix_address(path);
 	int first = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	int second = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -192,7 +175,7 @@ Test(unix_listener, a_socket_that_somebody_else_has_put_there)
 	cr_assert_eq(unix_listener_open(&listener, path, 1), 0);
 	unix_listener_hand_over(&listener);
 	cr_assert_eq(unlink(path), 0);
-	fd = bind_at(path, SOCK_STREAM);
+	fd = unix_bind(path, SOCK_STREAM);
 	unix_listener_close(&listener);
 	cr_expect_eq(unlink(path), 0, "it is not ours to remove");
 	close(fd);
@@ -203,4 +186,28 @@ Test(unix_listener, problems_in_words)
 	cr_expect_str_eq(unix_listener_problem(-EEXIST), "exists, and is not a socket");
 	cr_expect_str_eq(unix_listener_problem(-EADDRINUSE), "somebody listens there already");
 	cr_expect_str_eq(unix_listener_problem(-ENOENT), strerror(ENOENT));
+}
+
+Test(unix_connect, what_is_there_to_connect_to, .init = set_up, .fini = tear_down)
+{
+	static char too_long[200];
+	int server, first;
+
+	memset(too_long, 'x', sizeof(too_long) - 1);
+	cr_expect_eq(unix_connect(path), -ENOENT);
+	cr_expect_eq(unix_connect(too_long), -ENAMETOOLONG);
+	close(open(elsewhere, O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+	cr_expect_eq(unix_connect(elsewhere), -ECONNREFUSED);
+
+	server = unix_bind(path, SOCK_STREAM);
+	cr_expect_eq(unix_connect(path), -ECONNREFUSED, "nobody listens yet");
+	cr_assert_eq(listen(server, 0), 0);
+	first = unix_connect(path);
+	cr_assert_geq(first, 0);
+	cr_expect(fcntl(first, F_GETFL) & O_NONBLOCK);
+	cr_expect_eq(unix_connect(path), -EAGAIN, "it serves another one: nobody waits");
+	close(first);
+	close(server);
+	cr_expect_eq(unix_connect(path), -ECONNREFUSED, "nobody listens any more");
+	unlink(path);
 }

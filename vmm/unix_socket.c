@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-#include "vmm/unix_listener.h"
+#include "vmm/unix_socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,23 +17,52 @@ static int stream_socket(void)
 	return fd < 0 ? -errno : fd;
 }
 
+static int fill_address(struct sockaddr_un *addr, const char *path)
+{
+	size_t len = strlen(path);
+
+	*addr = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (len >= sizeof(addr->sun_path))
+		return -ENAMETOOLONG;
+	memcpy(addr->sun_path, path, len);
+	return 0;
+}
+
+static int connect_to(const struct sockaddr_un *addr)
+{
+	int fd = stream_socket();
+	int rc;
+
+	if (fd < 0 || connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) == 0)
+		return fd;
+	rc = -errno;
+	close(fd);
+	return rc;
+}
+
+int unix_connect(const char *path)
+{
+	struct sockaddr_un addr;
+	int rc = fill_address(&addr, path);
+
+	return rc ? rc : connect_to(&addr);
+}
+
 /* Removes what an earlier run has left at the path. */
 static int remove_stale(const struct sockaddr_un *addr)
 {
 	struct stat st;
-	int fd, rc;
+	int fd;
 
 	if (lstat(addr->sun_path, &st))
 		return errno == ENOENT ? 0 : -errno;
 	if (!S_ISSOCK(st.st_mode))
 		return -EEXIST;
-	fd = stream_socket();
-	if (fd < 0)
-		return fd;
-	rc = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) ? -errno : 0;
-	close(fd);
+	fd = connect_to(addr);
+	if (fd >= 0)
+		close(fd);
 	/* A full backlog says EAGAIN, a socket of another type EPROTOTYPE: somebody is there. */
-	if (rc != -ECONNREFUSED)
+	if (fd != -ECONNREFUSED)
 		return -EADDRINUSE;
 	return unlink(addr->sun_path) ? -errno : 0;
 }
@@ -48,14 +77,12 @@ static int bind_at(struct unix_listener *listener, const struct sockaddr_un *add
 
 int unix_listener_open(struct unix_listener *listener, const char *path, int backlog)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int rc;
+	struct sockaddr_un addr;
+	int rc = fill_address(&addr, path);
 
 	*listener = (struct unix_listener){ .fd = -1, .file = -1, .path = path };
-	if (strlen(path) >= sizeof(addr.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(addr.sun_path, path, strlen(path));
-	rc = remove_stale(&addr);
+	if (!rc)
+		rc = remove_stale(&addr);
 	if (rc)
 		return rc;
 	listener->fd = stream_socket();

@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
-/* A Unix stream socket that clients find by its path; a device process accepts them. */
-#ifndef VMM_UNIX_LISTENER_H
-#define VMM_UNIX_LISTENER_H
+/* Unix stream sockets by their path: connecting to one, and being one that others connect to. */
+#ifndef VMM_UNIX_SOCKET_H
+#define VMM_UNIX_SOCKET_H
 
+/*
+ * Connects to the socket at @path, and waits for nothing: a listener who has others to serve first is
+ * an error (-EAGAIN). Returns a non-blocking descriptor or -errno.
+ */
+int unix_connect(const char *path);
+
+/* A socket that clients find by its path; a device process accepts them. */
 struct unix_listener {
 	int fd;		  /* non-blocking; owned; -1: closed */
 	int file;	  /* O_PATH: what we made at @path, to know it again; owned; -1: nothing */
