@@ -63,4 +63,18 @@ static inline void expect_run(struct parse *parse, const char *words)
 	cr_expect_str_empty(parse->out);
 }
 
+/* Refused by "minivmm: @line" and nothing else. */
+static inline void expect_refused(const char *words, const char *line)
+{
+	char want[1024];
+	struct parse p;
+
+	snprintf(want, sizeof(want), "minivmm: %s\n", line);
+	run(&p, words);
+	cr_expect_eq(p.result, CONFIG_ERROR, "%s", words);
+	cr_expect_str_eq(p.err, want, "%s:\n got %swant %s", words, p.err, want);
+	cr_expect_str_empty(p.out);
+	finish(&p);
+}
+
 #endif

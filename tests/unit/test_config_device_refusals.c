@@ -233,7 +233,6 @@ static void show_value(char *shown, size_t size, const char *value)
 Test(config_device_refusals, name_the_option_and_the_part)
 {
 	char words[512], line[512], shown[256];
-	struct parse p;
 
 	for (size_t i = 0; i < LENGTH(refusals); i++) {
 		const char *value = refusals[i].value;
@@ -241,13 +240,9 @@ Test(config_device_refusals, name_the_option_and_the_part)
 		snprintf(words, sizeof(words), "-k k --%s=%s", refusals[i].option,
 			 strcmp(value, "''") == 0 ? "" : value);
 		show_value(shown, sizeof(shown), strcmp(value, "''") == 0 ? "\"\"" : value);
-		snprintf(line, sizeof(line), "minivmm: --%s: %s: %s\n", refusals[i].option, shown,
+		snprintf(line, sizeof(line), "--%s: %s: %s", refusals[i].option, shown,
 			 refusals[i].why);
-		run(&p, words);
-		cr_expect_eq(p.result, CONFIG_ERROR, "%s", words);
-		cr_expect_str_eq(p.err, line, "%s:\n got %swant %s", words, p.err, line);
-		cr_expect_str_empty(p.out);
-		finish(&p);
+		expect_refused(words, line);
 	}
 }
 
@@ -360,17 +355,8 @@ static const struct {
 
 Test(config_device_refusals, together)
 {
-	char line[512];
-	struct parse p;
-
-	for (size_t i = 0; i < LENGTH(together); i++) {
-		snprintf(line, sizeof(line), "minivmm: %s\n", together[i].line);
-		run(&p, together[i].words);
-		cr_expect_eq(p.result, CONFIG_ERROR, "%s", together[i].words);
-		cr_expect_str_eq(p.err, line, "%s:\n got %swant %s", together[i].words, p.err,
-				 line);
-		finish(&p);
-	}
+	for (size_t i = 0; i < LENGTH(together); i++)
+		expect_refused(together[i].words, together[i].line);
 }
 
 /* What is only read may be given to two, and the name of an interface is no file. */

@@ -13,19 +13,6 @@
 
 #define GROUP "6ba7b810-9dad-11d1-80b4-00c04fd430c8"
 
-static void expect_refused(const char *words, const char *line)
-{
-	char want[512];
-	struct parse p;
-
-	snprintf(want, sizeof(want), "minivmm: %s\n", line);
-	run(&p, words);
-	cr_expect_eq(p.result, CONFIG_ERROR, "%s", words);
-	cr_expect_str_eq(p.err, want, "%s:\n got %swant %s", words, p.err, want);
-	cr_expect_str_empty(p.out);
-	finish(&p);
-}
-
 Test(config_machine, a_disk_may_say_its_own_transport)
 {
 	static const struct {

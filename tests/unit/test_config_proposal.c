@@ -125,7 +125,6 @@ static const struct {
 Test(config_proposal, refusals)
 {
 	char proposals[160], words[256], line[256];
-	struct parse p;
 
 	for (size_t i = 0; i < LENGTH(refusals); i++) {
 		const char *before = refusals[i].before;
@@ -133,12 +132,9 @@ Test(config_proposal, refusals)
 		snprintf(proposals, sizeof(proposals), "%s%s--proposal %s", before,
 			 *before ? " " : "", refusals[i].value);
 		write_words(words, sizeof(words), refusals[i].via, proposals);
-		snprintf(line, sizeof(line), "minivmm: --proposal: %s: %s\n", refusals[i].value,
+		snprintf(line, sizeof(line), "--proposal: %s: %s", refusals[i].value,
 			 refusals[i].why);
-		run(&p, words);
-		cr_expect_eq(p.result, CONFIG_ERROR, "%s", words);
-		cr_expect_str_eq(p.err, line, "%s:\n got %swant %s", words, p.err, line);
-		finish(&p);
+		expect_refused(words, line);
 	}
 }
 

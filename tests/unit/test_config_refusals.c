@@ -191,19 +191,8 @@ static const struct {
 
 Test(config_refusals, refusals_are_one_line_that_names_the_option)
 {
-	struct parse p;
-
-	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
-		char line[512];
-
-		snprintf(line, sizeof(line), "minivmm: %s\n", refusals[i].line);
-		run(&p, refusals[i].words);
-		cr_expect_eq(p.result, CONFIG_ERROR, "%s", refusals[i].words);
-		cr_expect_str_eq(p.err, line, "%s:\n got %s want %s", refusals[i].words, p.err,
-				 line);
-		cr_expect_str_empty(p.out);
-		finish(&p);
-	}
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++)
+		expect_refused(refusals[i].words, refusals[i].line);
 }
 
 Test(config_refusals, trailing_space_is_garbage)
