@@ -92,7 +92,7 @@ test: setup ## set everything up and pass all tests
 	tests/run-all
 # Most tests wait for somebody most of the time, so many run at once.
 unit: $(BUILD)/unit-tests all ## run the unit tests (UNIT_ARGS: their options)
-	$(if $(SANITIZE),tests/check/leaks )$(BUILD)/unit-tests --timeout 60 -j$$((3 * $$(nproc))) $(UNIT_ARGS)
+	tests/check/unit $(BUILD)/unit-tests --timeout 60 -j$$((3 * $$(nproc))) $(UNIT_ARGS)
 clang: ## the same with clang, in build/clang
 	+$(MAKE) CC=clang BUILD=$(BUILD)/clang unit
 sanitize: ## the same with ASan and UBSan, in build/sanitize
