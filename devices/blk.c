@@ -103,6 +103,11 @@ struct blk {
 	struct blk_file file;
 };
 
+/* In device->kept->state. */
+struct blk_kept {
+	uint8_t sync_failed; /* written data may be lost: no flush can succeed any more */
+};
+
 static int take_serial(struct blk *blk, const struct device_options *options)
 {
 	const char *serial = device_setting(options, "serial");
@@ -265,15 +270,23 @@ static uint8_t transfer(struct blk *blk, struct dma_buffers *buffers, bool write
 	return BLK_S_OK;
 }
 
-static uint8_t flush(struct blk *blk)
+/*
+ * After a failed write-back Linux drops the pages and reports success the next time. Claiming then
+ * that old data is durable would be a lie, so once is for ever, for processes after this one too.
+ */
+static uint8_t flush(const struct device *device, struct blk *blk)
 {
-	return blk_file_sync(&blk->file) ? BLK_S_IOERR : BLK_S_OK;
+	struct blk_kept *kept = (struct blk_kept *)device->kept->state;
+
+	if (!kept->sync_failed && blk_file_sync(&blk->file))
+		kept->sync_failed = 1;
+	return kept->sync_failed ? BLK_S_IOERR : BLK_S_OK;
 }
 
 /* 5.2.6.2: a driver that cannot flush is promised write-through. */
 static uint8_t finish_write(const struct device *device, struct blk *blk, uint8_t status)
 {
-	return status != BLK_S_OK || device->features & BLK_F_FLUSH ? status : flush(blk);
+	return status != BLK_S_OK || device->features & BLK_F_FLUSH ? status : flush(device, blk);
 }
 
 static uint8_t write_sectors(const struct device *device, struct blk *blk,
@@ -353,7 +366,7 @@ static uint8_t serve(const struct device *device, struct blk *blk, struct virtqu
 			return BLK_S_IOERR;
 		return write_sectors(device, blk, &chain->readable, le64toh(header.sector));
 	case BLK_T_FLUSH:
-		return flush(blk);
+		return flush(device, blk);
 	case BLK_T_GET_ID:
 		dma_buffers_write(&chain->writable, blk->serial, sizeof(blk->serial));
 		return BLK_S_OK;
@@ -387,7 +400,7 @@ static bool blk_handle_queue(struct device *device, unsigned int index)
 		status = serve(device, blk, &chain);
 		*status_byte = status;
 		if (status != BLK_S_OK)
-			device->report.request_errors++;
+			device->report->request_errors++;
 		virtqueue_push(vq, &chain, room - chain.writable.len + sizeof(status));
 	}
 	return true;

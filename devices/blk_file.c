@@ -201,20 +201,13 @@ int blk_file_transfer(struct blk_file *file, struct dma_buffers *buffers, bool w
 			    : transfer_all(file->fd, buffers, write, offset);
 }
 
-/*
- * After a failed write-back Linux drops the pages and reports success the next time. Claiming then
- * that old data is durable would be a lie, so once is for ever: the way out is a new process.
- */
-int blk_file_sync(struct blk_file *file)
+int blk_file_sync(const struct blk_file *file)
 {
 	int rc;
 
-	if (file->sync_failed)
-		return -EIO;
 	do
 		rc = fdatasync(file->fd);
 	while (rc && errno == EINTR);
-	file->sync_failed = rc != 0;
 	return rc ? -errno : 0;
 }
 

@@ -27,7 +27,6 @@ struct blk_file {
 	uint32_t block_size;   /* bytes, a power of two, at least a sector */
 	uint32_t memory_align; /* of addresses, for direct I/O; a power of two */
 	uint8_t *bounce;       /* BLK_BOUNCE_SIZE bytes, aligned; owned; NULL: no direct I/O */
-	bool sync_failed;
 };
 
 /*
@@ -50,8 +49,11 @@ int blk_file_size(const struct blk_file *file, uint64_t *bytes);
 int blk_file_transfer(struct blk_file *file, struct dma_buffers *buffers, bool write,
 		      uint64_t offset);
 
-/* Makes durable what was written. 0 or -errno. */
-int blk_file_sync(struct blk_file *file);
+/*
+ * Makes durable what was written. 0, or -errno: then some of it may be lost, and later calls do not
+ * tell of that any more.
+ */
+int blk_file_sync(const struct blk_file *file);
 
 /*
  * Ranges as for a transfer. Discarding gives the space back: 0, -EOPNOTSUPP where that is not

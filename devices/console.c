@@ -149,6 +149,7 @@ static int create_ports(struct device *device, struct console *console,
 	for (unsigned int i = 0; i < console->nr_ports && !rc; i++) {
 		struct console_port *port = &console->ports[i];
 
+		port->device = device;
 		port->id = i;
 		port->is_console = i == 0 && !port->name[0];
 		if (port->input)
@@ -199,7 +200,7 @@ static void console_get_config(struct device *device, void *config)
 	const struct console *console = device->state;
 	struct console_config fields = { .max_nr_ports = htole32(console->nr_ports) };
 
-	memcpy(fields.size, console->size, sizeof(fields.size));
+	memcpy(fields.size, console_kept(device)->size, sizeof(fields.size));
 	memcpy(config, &fields, sizeof(fields));
 }
 
@@ -211,11 +212,12 @@ static int console_set_config(struct device *device, uint32_t offset, const void
 			      uint32_t len)
 {
 	struct console *console = device->state;
+	struct console_kept *kept = console_kept(device);
 
-	if (!console->ports[0].is_console || offset > sizeof(console->size) ||
-	    len > sizeof(console->size) - offset)
+	if (!console->ports[0].is_console || offset > sizeof(kept->size) ||
+	    len > sizeof(kept->size) - offset)
 		return -EINVAL;
-	memcpy(console->size + offset, data, len);
+	memcpy(kept->size + offset, data, len);
 	if (device->features & CONSOLE_F_SIZE)
 		console_port_tell(device, &console->ports[0], CONSOLE_RESIZE);
 	return 0;
@@ -229,10 +231,26 @@ static void console_set_features(struct device *device)
 	console->multiport = device->features & CONSOLE_F_MULTIPORT;
 	for (unsigned int i = 0; i < console->nr_ports; i++) {
 		struct console_port *port = &console->ports[i];
-
 		/* Without MULTIPORT there is nothing but port 0, and nothing to be told about it. */
-		port->ready = port->guest_open = i == 0 && !console->multiport;
-		port->pending = 0;
+		const bool known = i == 0 && !console->multiport;
+
+		*console_port_kept(port) = (struct console_kept_port){ known, known, 0 };
+		console_port_listen(device, port);
+	}
+}
+
+/* The peers that came to a listening socket have gone with the process that had accepted them. */
+static void console_resume(struct device *device)
+{
+	struct console *console = device->state;
+
+	console->multiport = device->features & CONSOLE_F_MULTIPORT;
+	for (unsigned int i = 0; i < console->nr_ports; i++) {
+		struct console_port *port = &console->ports[i];
+
+		console_port_kept(port)->pending &= CONSOLE_EVENTS_TOLD;
+		if (port->listener)
+			console_port_tell(device, port, CONSOLE_PORT_OPEN);
 		console_port_listen(device, port);
 	}
 }
@@ -305,6 +323,7 @@ const struct device_ops console_device_ops = {
 	.get_config = console_get_config,
 	.set_config = console_set_config,
 	.set_features = console_set_features,
+	.resume = console_resume,
 	.handle_queue = console_handle_queue,
 	.handle_host = console_handle_host,
 	.stop_queue = console_stop_queue,

@@ -38,7 +38,26 @@ enum console_event {
 	CONSOLE_PORT_NAME,
 };
 
+/* Of a port, what the driver has said, and what it is still to be told: outlives the process. */
+struct console_kept_port {
+	uint8_t ready;	    /* the driver knows the port */
+	uint8_t guest_open; /* somebody in the guest reads it */
+	uint32_t pending;   /* 1 << enum console_event */
+};
+
+/* device->kept->state */
+struct console_kept {
+	struct console_kept_port ports[CONSOLE_MAX_PORTS];
+	uint8_t size[4]; /* columns and rows, le16: the start of configuration space */
+};
+
+/* Those that a driver is told; it is the driver that tells the others. */
+#define CONSOLE_EVENTS_TOLD                                                                \
+	(1u << CONSOLE_DEVICE_ADD | 1u << CONSOLE_CONSOLE_PORT | 1u << CONSOLE_PORT_NAME | \
+	 1u << CONSOLE_PORT_OPEN | 1u << CONSOLE_RESIZE)
+
 struct console_port {
+	struct device *device;
 	unsigned int id;
 	bool is_console;
 	char name[CONSOLE_NAME_MAX + 1]; /* "": none */
@@ -60,18 +79,23 @@ struct console_port {
 	bool await_output; /* ... or room to write */
 	bool sending;	   /* chain is not complete */
 	struct virtqueue_chain chain;
-
-	bool ready;	  /* the driver knows the port */
-	bool guest_open;  /* somebody in the guest reads it */
-	uint32_t pending; /* 1 << enum console_event: what the driver is to be told */
 };
 
 struct console {
 	struct console_port ports[CONSOLE_MAX_PORTS];
 	unsigned int nr_ports;
-	bool multiport;	 /* negotiated */
-	uint8_t size[4]; /* columns and rows, le16: the start of configuration space */
+	bool multiport; /* negotiated */
 };
+
+static inline struct console_kept *console_kept(const struct device *device)
+{
+	return (struct console_kept *)device->kept->state;
+}
+
+static inline struct console_kept_port *console_port_kept(const struct console_port *port)
+{
+	return &console_kept(port->device)->ports[port->id];
+}
 
 unsigned int console_port_input_queue(const struct console_port *port);
 unsigned int console_port_output_queue(const struct console_port *port);

@@ -38,7 +38,7 @@ static const enum console_event order[] = {
 static struct console_port *next_port(struct console *console)
 {
 	for (unsigned int i = 0; i < console->nr_ports; i++) {
-		if (console->ports[i].pending)
+		if (console_port_kept(&console->ports[i])->pending)
 			return &console->ports[i];
 	}
 	return NULL;
@@ -46,26 +46,28 @@ static struct console_port *next_port(struct console *console)
 
 static enum console_event next_event(const struct console_port *port)
 {
+	const uint32_t pending = console_port_kept(port)->pending;
 	size_t i = 0;
 
-	while (!(port->pending & 1u << order[i]))
+	while (!(pending & 1u << order[i]))
 		i++;
 	return order[i];
 }
 
 /* What follows the message; returns its length. */
-static size_t payload(const struct console *console, const struct console_port *port,
-		      enum console_event event, const void **data)
+static size_t payload(const struct console_port *port, enum console_event event, const void **data)
 {
-	*data = event == CONSOLE_RESIZE ? (const void *)console->size : port->name;
+	const struct console_kept *kept = console_kept(port->device);
+
+	*data = event == CONSOLE_RESIZE ? (const void *)kept->size : port->name;
 	if (event == CONSOLE_RESIZE)
-		return sizeof(console->size);
+		return sizeof(kept->size);
 	return event == CONSOLE_PORT_NAME ? strlen(port->name) : 0;
 }
 
 /* Fills @chain with @event; 0 when there is not enough room for all of it. */
-static size_t write_message(const struct console *console, const struct console_port *port,
-			    enum console_event event, struct virtqueue_chain *chain)
+static size_t write_message(const struct console_port *port, enum console_event event,
+			    struct virtqueue_chain *chain)
 {
 	struct console_message message = {
 		.id = htole32(port->id),
@@ -73,7 +75,7 @@ static size_t write_message(const struct console *console, const struct console_
 		.value = htole16(event != CONSOLE_PORT_OPEN || console_port_connected(port)),
 	};
 	const void *data;
-	size_t len = payload(console, port, event, &data);
+	size_t len = payload(port, event, &data);
 
 	if (chain->writable_len < sizeof(message) + len)
 		return 0;
@@ -91,14 +93,15 @@ bool console_control_tell(struct device *device)
 
 	while ((port = next_port(console)) && virtqueue_pop(vq, &chain) > 0) {
 		enum console_event event = next_event(port);
-		size_t len = write_message(console, port, event, &chain);
+		size_t len = write_message(port, event, &chain);
 
 		if (!len) {
 			virtqueue_drop(vq, &chain);
 			continue;
 		}
+		/* In this order: told twice by a process and its successor is better than never. */
 		virtqueue_push(vq, &chain, len);
-		port->pending &= ~(1u << event);
+		console_port_kept(port)->pending &= ~(1u << event);
 		console_port_listen(device, port);
 	}
 	return port;
@@ -109,30 +112,32 @@ bool console_control_tell(struct device *device)
 static void add_ports(struct console *console)
 {
 	for (unsigned int i = 0; i < console->nr_ports; i++)
-		console->ports[i].pending |= 1u << CONSOLE_DEVICE_ADD;
+		console_port_kept(&console->ports[i])->pending |= 1u << CONSOLE_DEVICE_ADD;
 }
 
 static void port_ready(struct device *device, struct console_port *port, bool ready)
 {
-	port->ready = ready;
-	port->pending = 0;
+	struct console_kept_port *kept = console_port_kept(port);
+
+	kept->ready = ready;
+	kept->pending = 0;
 	if (ready) {
-		port->pending = 1u << CONSOLE_PORT_OPEN;
+		kept->pending = 1u << CONSOLE_PORT_OPEN;
 		if (port->name[0])
-			port->pending |= 1u << CONSOLE_PORT_NAME;
+			kept->pending |= 1u << CONSOLE_PORT_NAME;
 		if (port->is_console)
-			port->pending |= 1u << CONSOLE_CONSOLE_PORT;
+			kept->pending |= 1u << CONSOLE_CONSOLE_PORT;
 		if (port->is_console && device->features & CONSOLE_F_SIZE)
-			port->pending |= 1u << CONSOLE_RESIZE;
+			kept->pending |= 1u << CONSOLE_RESIZE;
 	} else {
-		port->guest_open = false;
+		kept->guest_open = 0;
 	}
 	console_port_listen(device, port);
 }
 
 static void port_open(struct device *device, struct console_port *port, bool open)
 {
-	port->guest_open = open;
+	console_port_kept(port)->guest_open = open;
 	if (open)
 		device_queue_run(device, console_port_input_queue(port));
 }
@@ -179,7 +184,7 @@ bool console_control_hear(struct device *device)
 			continue;
 		}
 		if (!obey(device, &message))
-			device->report.request_errors++;
+			device->report->request_errors++;
 		virtqueue_push(vq, &chain, 0);
 	}
 	device_queue_run(device, CONSOLE_QUEUE_CONTROL_INPUT);

@@ -39,8 +39,8 @@ bool console_port_connected(const struct console_port *port)
 
 static void mark(const struct console *console, struct console_port *port, enum console_event event)
 {
-	if (console->multiport && port->ready)
-		port->pending |= 1u << event;
+	if (console->multiport && console_port_kept(port)->ready)
+		console_port_kept(port)->pending |= 1u << event;
 }
 
 void console_port_tell(struct device *device, struct console_port *port, enum console_event event)
@@ -70,7 +70,8 @@ static int watch(struct device *device, struct console_port *port)
 
 void console_port_listen(struct device *device, struct console_port *port)
 {
-	bool next = port->ready && port->peer.fd < 0 && !(port->pending & 1u << CONSOLE_PORT_OPEN);
+	const struct console_kept_port *kept = console_port_kept(port);
+	bool next = kept->ready && port->peer.fd < 0 && !(kept->pending & 1u << CONSOLE_PORT_OPEN);
 
 	/* Who cannot be taken now waits in the backlog. */
 	if (port->listener)
@@ -122,7 +123,7 @@ static void close_input(struct device *device, struct console_port *port)
 
 static bool may_receive(const struct console_port *port)
 {
-	return port->input && !port->input_closed && port->guest_open;
+	return port->input && !port->input_closed && console_port_kept(port)->guest_open;
 }
 
 /* Reads once into the next chain, if the host has something. */
@@ -205,7 +206,7 @@ static bool send_chain(struct console_port *port)
  */
 static bool may_send(const struct console_port *port)
 {
-	return port->output || port->pending & 1u << CONSOLE_PORT_OPEN;
+	return port->output || console_port_kept(port)->pending & 1u << CONSOLE_PORT_OPEN;
 }
 
 bool console_port_send(struct device *device, struct console_port *port)

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "devices/core/dma.h"
+#include "devices/core/kept.h"
 #include "devices/core/loop.h"
 #include "devices/core/queue.h"
 #include "devices/proto/report.h"
@@ -79,8 +80,13 @@ struct device_ops {
 	 * VHOST_USER_MAX_CONFIG: a terminal has a new size. -EINVAL: not these. NULL: none can be.
 	 */
 	int (*set_config)(struct device *device, uint32_t offset, const void *data, uint32_t len);
-	/* device->features is settled; no queue runs. NULL: nothing to do. */
+	/* A driver begins: device->features is settled; no queue runs. NULL: nothing to do. */
 	void (*set_features)(struct device *device);
+	/*
+	 * In the place of set_features(): the driver has begun with a process before this one, and what
+	 * that learned of it is in device->kept->state. NULL: set_features() serves both.
+	 */
+	void (*resume)(struct device *device);
 	/*
 	 * Takes and completes chains of a queue. Returns true when it took all there were and
 	 * wants to be kicked for more, false when it waits for its host side instead.
@@ -124,7 +130,8 @@ struct device {
 	struct dma_space dma;
 	struct loop loop;
 	struct device_queue queues[DEVICE_MAX_QUEUES];
-	struct device_report_wire report;
+	struct device_kept *kept;	   /* owned; what a successor of this process finds */
+	struct device_report_wire *report; /* = &kept->report */
 	struct device_source backends[DEVICE_MAX_BACKENDS];
 	unsigned int nr_backends;
 	int backend_channel; /* socket for what we tell the front-end unasked; owned; -1: none */
@@ -135,6 +142,9 @@ struct device {
 int device_create(struct device *device, const struct device_kind *kind,
 		  const struct device_options *options);
 void device_destroy(struct device *device);
+
+/* The kept memory is another one now: all that points into it follows. */
+void device_use_kept(struct device *device);
 
 /*
  * Watches @source for @events (EPOLLIN, EPOLLOUT), level-triggered; 0 stops watching altogether,

@@ -120,6 +120,9 @@ static int prepare_tap(int fd, bool one_of_several)
 	const int little_endian = 1;
 	struct ifreq ifr;
 
+	/* A process before us may have left it detached: it then has no interface to tell of. */
+	if (one_of_several)
+		(void)ioctl(fd, TUNSETQUEUE, &(struct ifreq){ .ifr_flags = IFF_ATTACH_QUEUE });
 	if (ioctl(fd, TUNGETIFF, &ifr)) {
 		int rc = -errno;
 
@@ -269,6 +272,11 @@ static int attach(const struct device *device, unsigned int pair, bool wanted)
 	return fd < 0 || ioctl(fd, TUNSETQUEUE, &ifr) == 0 ? 0 : -errno;
 }
 
+static struct net_kept *kept(const struct device *device)
+{
+	return (struct net_kept *)device->kept->state;
+}
+
 /* With a stream there is one pair, always in use. */
 int net_use_pairs(struct device *device, unsigned int pairs)
 {
@@ -288,14 +296,14 @@ int net_use_pairs(struct device *device, unsigned int pairs)
 		pair->kept = 0;
 	}
 	net->pairs = pairs;
+	kept(device)->pairs = pairs;
 	return 0;
 }
 
-/* A driver begins with one pair (5.1.5). */
-static void net_set_features(struct device *device)
+static void begin(struct device *device, unsigned int pairs)
 {
 	const struct net *net = device->state;
-	int rc = net_use_pairs(device, 1);
+	int rc = net_use_pairs(device, pairs);
 
 	if (!rc && !net->is_stream && device->backends[0].fd >= 0 &&
 	    ioctl(device->backends[0].fd, TUNSETOFFLOAD, offloads(device->features)))
@@ -305,6 +313,20 @@ static void net_set_features(struct device *device)
 		device_log("tap: %s", strerror(-rc));
 		net_lose_host(device, 0);
 	}
+}
+
+/* A driver begins with one pair (5.1.5). */
+static void net_set_features(struct device *device)
+{
+	begin(device, 1);
+}
+
+static void net_resume(struct device *device)
+{
+	const struct net *net = device->state;
+	unsigned int pairs = kept(device)->pairs;
+
+	begin(device, pairs && pairs <= net->max_pairs ? pairs : 1);
 }
 
 void net_lose_host(struct device *device, unsigned int pair)
@@ -399,6 +421,7 @@ const struct device_ops net_device_ops = {
 	.create = net_create,
 	.get_config = net_get_config,
 	.set_features = net_set_features,
+	.resume = net_resume,
 	.handle_queue = net_handle_queue,
 	.handle_host = net_handle_host,
 	.stop_queue = net_stop_queue,

@@ -90,6 +90,11 @@ struct net {
 	struct iovec *iov;	  /* queue_size + 1, for one readv() or writev() */
 };
 
+/* In device->kept->state. */
+struct net_kept {
+	uint16_t pairs; /* in use */
+};
+
 #define NET_SPILL (NET_HEADER_SIZE + NET_FRAME_MAX)
 
 /*
@@ -125,7 +130,7 @@ void net_lose_host(struct device *device, unsigned int pair);
 /* A frame or a command was not carried out. */
 static inline void net_count_error(struct device *device)
 {
-	device->report.request_errors++;
+	device->report->request_errors++;
 }
 
 #endif

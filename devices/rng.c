@@ -44,7 +44,7 @@ static bool rng_handle_queue(struct device *device, unsigned int index)
 			continue;
 		}
 		if (!written)
-			device->report.request_errors++;
+			device->report->request_errors++;
 		virtqueue_push(vq, &chain, written);
 	}
 	return true;

@@ -175,6 +175,25 @@ static bool handle_tx(struct vsock *vsock)
 	return !vsock->paused;
 }
 
+/* 5.10.6.7: all connections of the guest are over. Its other buffers for events stay unused. */
+static bool handle_event(struct vsock *vsock)
+{
+	struct virtqueue *vq = &vsock->device->queues[VSOCK_EVENT].vq;
+	const uint32_t transport_reset = htole32(0);
+	struct virtqueue_chain chain;
+
+	while (vsock->owes_reset && virtqueue_pop(vq, &chain) > 0) {
+		if (chain.writable_len < sizeof(transport_reset)) {
+			virtqueue_drop(vq, &chain);
+			continue;
+		}
+		dma_buffers_write(&chain.writable, &transport_reset, sizeof(transport_reset));
+		virtqueue_push(vq, &chain, sizeof(transport_reset));
+		vsock->owes_reset = false;
+	}
+	return vsock->owes_reset;
+}
+
 static bool vsock_handle_queue(struct device *device, unsigned int index)
 {
 	struct vsock *vsock = device->state;
@@ -183,8 +202,7 @@ static bool vsock_handle_queue(struct device *device, unsigned int index)
 		return handle_rx(vsock);
 	if (index == VSOCK_TX)
 		return handle_tx(vsock);
-	/* Buffers for events stay unused: nothing happens that would be one. */
-	return false;
+	return handle_event(vsock);
 }
 
 static void handle_connection(struct vsock *vsock, struct vsock_connection *conn, uint32_t events)
@@ -236,6 +254,21 @@ static void vsock_stop_queue(struct device *device, unsigned int index)
 	device_watch(device, &device->backends[VSOCK_LISTENER], 0);
 }
 
+static void vsock_set_features(struct device *device)
+{
+	struct vsock *vsock = device->state;
+
+	vsock->owes_reset = false;
+}
+
+/* The sockets of the connections have gone with the process that had them. */
+static void vsock_resume(struct device *device)
+{
+	struct vsock *vsock = device->state;
+
+	vsock->owes_reset = true;
+}
+
 static const char *const settings[] = { "cid", NULL };
 
 static const int syscalls[] = {
@@ -256,6 +289,8 @@ const struct device_ops vsock_device_ops = {
 	.syscalls = syscalls,
 	.create = vsock_create,
 	.get_config = vsock_get_config,
+	.set_features = vsock_set_features,
+	.resume = vsock_resume,
 	.handle_queue = vsock_handle_queue,
 	.handle_host = vsock_handle_host,
 	.stop_queue = vsock_stop_queue,

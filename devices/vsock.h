@@ -135,8 +135,9 @@ struct vsock_refusal {
 struct vsock {
 	struct device *device;
 	uint64_t guest_cid;
-	bool listening; /* the guest has a driver: clients of the host are let in */
-	bool paused;	/* packets of the guest wait until fewer refusals do */
+	bool listening;	 /* the guest has a driver: clients of the host are let in */
+	bool paused;	 /* packets of the guest wait until fewer refusals do */
+	bool owes_reset; /* the guest's connections were those of a process before this one */
 	uint32_t last_serial;
 	uint32_t last_port;   /* of the host, of those that we gave out */
 	unsigned int nr_used; /* slots below have been in use */

@@ -132,6 +132,8 @@ enum config_result config_parse(struct config *config, int argc, char **argv, FI
 		.policy = CONFIG_POLICY_REQUIRE,
 		.share = CONFIG_SHARE_DEVICE,
 		.sandbox = true,
+		.restart_crashes = CONFIG_DEFAULT_CRASHES,
+		.restart_seconds = CONFIG_DEFAULT_CRASH_TIME,
 	};
 	proposal_init(&config->proposal);
 	result = parse_options(&parser, argc, argv);

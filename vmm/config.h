@@ -139,6 +139,11 @@ struct config_device {
 	};
 };
 
+#define CONFIG_MAX_CRASHES	  100
+#define CONFIG_MAX_CRASH_SECONDS  86400u
+#define CONFIG_DEFAULT_CRASHES	  5
+#define CONFIG_DEFAULT_CRASH_TIME 10
+
 enum config_exit_code_from {
 	CONFIG_EXIT_CODE_POWER, /* how the guest ends, see vmm/exit_status.h */
 	CONFIG_EXIT_CODE_PORT,	/* what it wrote to the console port "org.minivmm.exit" */
@@ -171,7 +176,9 @@ struct config {
 	enum config_share share;
 	uint8_t group[CONFIG_GROUP_SIZE]; /* for CONFIG_SHARE_GROUP */
 	struct proposal proposal;
-	bool sandbox; /* false only for --sandbox=off */
+	bool sandbox;		      /* false only for --sandbox=off */
+	unsigned int restart_crashes; /* a device fails when so many of its processes end ... */
+	unsigned int restart_seconds; /* ... in so short a time. 0 crashes: at the first */
 	enum config_exit_code_from exit_code_from;
 	const char *events; /* a path, or "fd:N" */
 	const char *dump_dtb;

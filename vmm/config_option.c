@@ -170,6 +170,33 @@ static enum config_result set_sandbox(struct config_parser *parser, const char *
 	return CONFIG_RUN;
 }
 
+/* "off", or "CRASHES/SECONDS". */
+static enum config_result set_restart_limit(struct config_parser *parser, const char *value)
+{
+	struct config *config = parser->config;
+	const char *slash = strchr(value, '/');
+	char crashes[24];
+	uint64_t n, seconds;
+
+	if (strcmp(value, "off") == 0) {
+		config->restart_crashes = 0;
+		return CONFIG_RUN;
+	}
+	if (!slash || (size_t)(slash - value) >= sizeof(crashes))
+		return config_refuse(parser, value, "expected off or N/SECONDS");
+	memcpy(crashes, value, (size_t)(slash - value));
+	crashes[slash - value] = '\0';
+	if (config_parse_number(crashes, &n) || n < 1 || n > CONFIG_MAX_CRASHES)
+		return config_refuse(parser, value, "N: not in 1 to " TEXT_OF(CONFIG_MAX_CRASHES));
+	if (config_parse_number(slash + 1, &seconds) || seconds < 1 ||
+	    seconds > CONFIG_MAX_CRASH_SECONDS)
+		return config_refuse(parser, value, "SECONDS: not in 1 to %u",
+				     CONFIG_MAX_CRASH_SECONDS);
+	config->restart_crashes = (unsigned int)n;
+	config->restart_seconds = (unsigned int)seconds;
+	return CONFIG_RUN;
+}
+
 /* A text that the user asked for and does not get is an error like any other. */
 static enum config_result finish_output(struct config_parser *parser)
 {
@@ -264,6 +291,8 @@ const struct config_option config_options[] = {
 	  config_set_proposal },
 	{ "sandbox", 0, REQUIRED, false, " MODE", "of device processes: full (default) or off",
 	  set_sandbox },
+	{ "restart-limit", 0, REQUIRED, false, " N/S", "N crashes in S s fail a device (5/10); off",
+	  set_restart_limit },
 	{ "dump-dtb", 0, REQUIRED, false, " FILE", "write the guest's device tree and end",
 	  set_dump_dtb },
 	{ "report", 0, REQUIRED, false, " FILE", "write what happened as JSON (-: stdout)",

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "vmm/device_host.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "vmm/disk.h"
@@ -114,6 +118,82 @@ void device_host_hand_over(struct device_host *host, struct device_parts *parts)
 		vsock_host_hand_over(&host->vsock);
 }
 
+/* How many of its descriptors, from the first, are as good for another process. */
+static unsigned int count_lasting(const struct config_device *device,
+				  const struct device_parts *parts)
+{
+	if (device->kind == CONFIG_NET && device->net.kind != CONFIG_NET_TAP)
+		return 0;
+	/* The listener, but not the socket on which the first process has asked for connections. */
+	return device->kind == CONFIG_VSOCK ? 1 : parts->nr_fds;
+}
+
+int device_host_keep(struct device_host *host, const struct config *config, size_t index,
+		     const struct device_parts *parts)
+{
+	const struct config_device *device = &config->devices[index];
+	struct device_again *again = &host->again[index];
+
+	for (unsigned int i = 0; i < count_lasting(device, parts); i++) {
+		again->fds[i] = fcntl(parts->fds[i], F_DUPFD_CLOEXEC, 0);
+		if (again->fds[i] < 0)
+			return -errno;
+		again->nr_fds++;
+	}
+	for (size_t i = 0; i < parts->nr_settings; i++) {
+		again->settings[i] = strdup(parts->settings[i]);
+		if (!again->settings[i])
+			return -ENOMEM;
+	}
+	if (device->kind == CONFIG_NET)
+		again->net = &host->nets[host->nr_nets - 1];
+	return 0;
+}
+
+/* What count_lasting() leaves out. */
+static int open_lasting_one_process(struct device_host *host, const struct config_device *device,
+				    struct net_host *net, struct main_loop *loop,
+				    struct device_parts *parts)
+{
+	int ret;
+
+	if (device->kind == CONFIG_VSOCK) {
+		ret = vsock_host_renew(&host->vsock);
+		parts->fds[parts->nr_fds++] = host->vsock.far;
+		return ret;
+	}
+	if (device->kind != CONFIG_NET || device->net.kind == CONFIG_NET_TAP)
+		return 0;
+	net_host_close(net);
+	ret = net_host_open(net, &device->net, 1);
+	parts->fds[parts->nr_fds++] = net->fds[0];
+	return ret ? ret : net_host_watch(net, loop);
+}
+
+int device_host_open_again(struct device_host *host, const struct config *config, size_t index,
+			   struct main_loop *loop, struct device_parts *parts)
+{
+	struct device_again *again = &host->again[index];
+
+	for (size_t i = 0; i < WORKER_MAX_SETTINGS && again->settings[i]; i++)
+		add_setting(parts, "%s", again->settings[i]);
+	for (unsigned int i = 0; i < again->nr_fds; i++)
+		parts->fds[parts->nr_fds++] = again->fds[i];
+	return open_lasting_one_process(host, &config->devices[index], again->net, loop, parts);
+}
+
+void device_host_forget(struct device_host *host, size_t index)
+{
+	struct device_again *again = &host->again[index];
+
+	while (again->nr_fds > 0)
+		close(again->fds[--again->nr_fds]);
+	for (size_t i = 0; i < WORKER_MAX_SETTINGS; i++) {
+		free(again->settings[i]);
+		again->settings[i] = NULL;
+	}
+}
+
 int device_host_watch(struct device_host *host, struct main_loop *loop)
 {
 	int ret = 0;
@@ -127,6 +207,8 @@ int device_host_watch(struct device_host *host, struct main_loop *loop)
 
 void device_host_close(struct device_host *host)
 {
+	for (size_t i = 0; i < MACHINE_MAX_DEVICES; i++)
+		device_host_forget(host, i);
 	for (size_t i = 0; i < host->nr_nets; i++)
 		net_host_close(&host->nets[i]);
 	for (size_t i = 0; i < host->nr_ports; i++)

@@ -89,15 +89,30 @@ static int count_queues(struct device *device)
 	return ret;
 }
 
-/* Learns what is behind @sock, which the front-end owns from here on. */
-static int connect_device(struct device *device, int sock)
+/*
+ * Connects to what is behind @sock, which the front-end owns from here on. What offers less than the
+ * back-end before it did is of no use to a driver that relies on that.
+ */
+static int open_frontend(struct device *device, int sock)
 {
-	struct virtio_device *virtio = &device->virtio;
-	int ret = vhost_frontend_open(&device->frontend, sock, START_DEADLINE_MS, device->windows,
-				      device->nr_windows);
+	const uint64_t before = device->frontend.features;
+	const int deadline_ms = device->loop ? REQUEST_DEADLINE_MS : START_DEADLINE_MS;
+	int ret = vhost_frontend_open(&device->frontend, sock, deadline_ms, device->kept_fd,
+				      device->windows, device->nr_windows);
 
 	if (!ret && !(device->frontend.features & VIRTIO_F_VERSION_1))
 		ret = -ENOTSUP;
+	if (!ret && before & ~device->frontend.features)
+		ret = -EPROTO;
+	return ret;
+}
+
+/* The same for the first one, from which we learn what it is. */
+static int connect_device(struct device *device, int sock)
+{
+	struct virtio_device *virtio = &device->virtio;
+	int ret = open_frontend(device, sock);
+
 	if (!ret)
 		ret = count_queues(device);
 	if (!ret)
@@ -129,7 +144,7 @@ static int start_foreign(struct device *device, const struct device_request *req
 	return ret;
 }
 
-static int start_process(struct device *device, int exe_fd, const struct device_request *request)
+int device_start_process(struct device *device, int exe_fd, const struct device_request *request)
 {
 	const struct worker_request worker_request = {
 		.name = device->name,
@@ -146,7 +161,7 @@ static int start_process(struct device *device, int exe_fd, const struct device_
 		return ret;
 	sock = device->worker.control;
 	device->worker.control = -1; /* the front-end's from here on */
-	ret = connect_device(device, sock);
+	ret = device->loop ? open_frontend(device, sock) : connect_device(device, sock);
 	if (ret) {
 		/* Its own words explain a failed start best. */
 		device_read_log(device, EPOLLIN);
@@ -155,6 +170,19 @@ static int start_process(struct device *device, int exe_fd, const struct device_
 		log_info("%s: process %d", device->name, (int)device->worker.pid);
 	}
 	return ret;
+}
+
+static int start_first_process(struct device *device, int exe_fd,
+			       const struct device_request *request)
+{
+	device->kept_fd = memory_create_sealed_memfd("device-kept", VHOST_USER_KEPT_SIZE);
+	if (device->kept_fd < 0) {
+		int ret = device->kept_fd;
+
+		log_error("%s: memfd_create: %s", device->name, strerror(-ret));
+		return ret;
+	}
+	return device_start_process(device, exe_fd, request);
 }
 
 static void describe(struct device *device, const struct device_request *request,
@@ -233,6 +261,8 @@ static void init_device(struct devices *devices, const struct device_request *re
 	struct virtio_device *virtio = &device->virtio;
 
 	*device = (struct device){
+		.devices = devices,
+		.kept_fd = -1,
 		.worker = { .pidfd = -1, .control = -1, .log = -1 },
 		.frontend = { .sock = -1, .channel = { .fd = -1 } },
 		.fds = { .config = -1 },
@@ -269,7 +299,7 @@ int devices_start(struct devices *devices, const struct device_request *request,
 	if (device->is_foreign)
 		ret = start_foreign(device, request);
 	else
-		ret = start_process(device, devices->exe_fd, request);
+		ret = start_first_process(device, devices->exe_fd, request);
 	if (ret)
 		return ret;
 	offer_features(device, policy);

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "vmm/log.h"
@@ -43,26 +42,6 @@ static void handle_error(void *opaque, uint32_t events)
 	if (device->violations_told == told)
 		log_limited(&device->log_limit, "%s: the driver's ring is unusable: device stopped",
 			    device->name);
-	pthread_mutex_unlock(&device->virtio.lock);
-	virtio_device_fail(&device->virtio);
-}
-
-static void handle_death(void *opaque, uint32_t events)
-{
-	struct device *device = opaque;
-	siginfo_t info = { 0 };
-	char why[64] = "ended";
-
-	(void)events;
-	main_loop_remove(device->loop, device->worker.pidfd);
-	/* Only look: worker_end() reaps it. */
-	if (waitid(P_PIDFD, (id_t)device->worker.pidfd, &info, WEXITED | WNOWAIT | WNOHANG) == 0)
-		snprintf(why, sizeof(why), "%s %d",
-			 info.si_code == CLD_EXITED ? "exit status" : "killed by signal",
-			 info.si_status);
-	device_read_log(device, EPOLLIN);
-	pthread_mutex_lock(&device->virtio.lock);
-	device_note_failure(device, why);
 	pthread_mutex_unlock(&device->virtio.lock);
 	virtio_device_fail(&device->virtio);
 }
@@ -103,7 +82,7 @@ static void handle_hangup(void *opaque, uint32_t events)
 	virtio_device_fail(&device->virtio);
 }
 
-static void refresh(struct device *device)
+void device_refresh(struct device *device)
 {
 	uint8_t config[VHOST_USER_MAX_CONFIG];
 	int ret;
@@ -119,7 +98,7 @@ static void refresh(struct device *device)
 void devices_refresh(struct devices *devices)
 {
 	for (size_t i = 0; i < devices->count; i++)
-		refresh(&devices->list[i]);
+		device_refresh(&devices->list[i]);
 }
 
 void devices_resize_console(struct devices *devices, uint16_t columns, uint16_t rows)
@@ -135,7 +114,7 @@ void devices_resize_console(struct devices *devices, uint16_t columns, uint16_t 
 		pthread_mutex_lock(&device->virtio.lock);
 		(void)vhost_frontend_set_config(&device->frontend, 0, size, sizeof(size));
 		pthread_mutex_unlock(&device->virtio.lock);
-		refresh(device);
+		device_refresh(device);
 	}
 }
 
@@ -154,24 +133,41 @@ static void handle_channel(void *opaque, uint32_t events)
 	}
 	pthread_mutex_unlock(&device->virtio.lock);
 	if (ret > 0)
-		refresh(device);
+		device_refresh(device);
+}
+
+static int watch_channel(struct device *device)
+{
+	int channel = vhost_frontend_channel_fd(&device->frontend);
+
+	return channel < 0 ? 0
+			   : main_loop_add(device->loop, channel, EPOLLIN, handle_channel, device);
+}
+
+int device_watch_process(struct device *device)
+{
+	int ret = watch_channel(device);
+
+	if (!ret)
+		ret = main_loop_add(device->loop, device->worker.log, EPOLLIN, device_read_log,
+				    device);
+	if (!ret)
+		ret = main_loop_add(device->loop, device->worker.pidfd, EPOLLIN, device_handle_end,
+				    device);
+	return ret;
 }
 
 static int watch_device(struct device *device, struct main_loop *loop)
 {
-	int channel = vhost_frontend_channel_fd(&device->frontend);
 	int ret = main_loop_add(loop, device->err_fd, EPOLLIN, handle_error, device);
 
 	device->loop = loop;
-	if (!ret && channel >= 0)
-		ret = main_loop_add(loop, channel, EPOLLIN, handle_channel, device);
-	if (ret)
-		return ret;
-	if (device->is_foreign)
-		return main_loop_add(loop, device->hangup_fd, EPOLLRDHUP, handle_hangup, device);
-	ret = main_loop_add(loop, device->worker.log, EPOLLIN, device_read_log, device);
+	if (!ret && !device->is_foreign)
+		return device_watch_process(device);
 	if (!ret)
-		ret = main_loop_add(loop, device->worker.pidfd, EPOLLIN, handle_death, device);
+		ret = watch_channel(device);
+	if (!ret)
+		ret = main_loop_add(loop, device->hangup_fd, EPOLLRDHUP, handle_hangup, device);
 	return ret;
 }
 

@@ -52,19 +52,29 @@ static int start_queue(struct device *device, uint32_t index, const struct virti
 	return vhost_frontend_start_queue(&device->frontend, index, queue, &fds);
 }
 
-static int backend_start(void *opaque, const struct virtio_device *virtio)
+int device_backend_begin(struct device *device, const struct virtio_device *virtio)
 {
-	struct device *device = opaque;
 	int ret = move_window(device);
 
-	if (!ret)
+	if (!ret && device->begun)
+		ret = vhost_frontend_resume(&device->frontend, virtio->accepted);
+	else if (!ret)
 		ret = vhost_frontend_set_features(&device->frontend, virtio->accepted);
+	/* From here on a successor must go on: the first queue may have done something already. */
+	if (!ret)
+		device->begun = true;
 	for (uint32_t i = 0; i < virtio->nr_queues && !ret; i++)
 		if (virtio->queues[i].enabled)
 			ret = start_queue(device, i, &virtio->queues[i]);
-	if (ret)
-		device_note_failure(device, strerror(-ret));
 	return ret;
+}
+
+static int backend_start(void *opaque, const struct virtio_device *virtio)
+{
+	struct device *device = opaque;
+	int ret = device_backend_begin(device, virtio);
+
+	return ret ? device_lose(device, strerror(-ret)) : 0;
 }
 
 static void backend_stop(void *opaque)
@@ -78,9 +88,10 @@ static void backend_stop(void *opaque)
 			ret = vhost_frontend_stop_queue(&device->frontend, i);
 	/* What the stopped rings complained of must not hit the ones after them. */
 	(void)eventfd_read(device->err_fd, &complaints);
+	device->begun = false;
 	if (ret)
-		device_note_failure(device, ret == -ETIMEDOUT ? "missed its deadline for a reset"
-							      : strerror(-ret));
+		(void)device_lose(device, ret == -ETIMEDOUT ? "missed its deadline for a reset"
+							    : strerror(-ret));
 }
 
 static void backend_config_interrupt(void *opaque)
@@ -191,8 +202,10 @@ void devices_end(struct devices *devices)
 			events_device(device->name, "ended", NULL);
 		vhost_frontend_close_channel(&device->frontend);
 		close_fd(device->hangup_fd);
+		close_fd(device->kept_fd);
 		close_eventfds(device);
 		virtio_device_destroy(&device->virtio);
 	}
 	close_fd(devices->ack_fd);
+	close_fd(devices->exe_fd);
 }

@@ -22,13 +22,32 @@
 
 #define DEVICE_LOG_LINE_MAX 256
 
+/* When the last processes of a device ended, by themselves or by us. */
+struct device_ends {
+	uint64_t at_ms[CONFIG_MAX_CRASHES]; /* a ring, of as many as the limit says */
+	unsigned int count;		    /* all in all */
+};
+
+/* A device fails for good when @crashes of its processes end within @seconds. 0 crashes: at once. */
+struct device_restart_limit {
+	unsigned int crashes; /* at most CONFIG_MAX_CRASHES */
+	unsigned int seconds;
+};
+
+struct devices;
+
 /* One device: its back-end, the connection to it, and its transport. */
 struct device {
-	char name[32];	  /* "blk0" */
-	const char *type; /* "blk" */
+	struct devices *devices; /* all of them */
+	char name[32];		 /* "blk0" */
+	const char *type;	 /* "blk" */
 	struct worker worker;
 	struct foreign_device foreign; /* of a back-end that is not a process of ours */
 	bool is_foreign;
+	int kept_fd; /* memory that its processes hand down; owned; -1: of a foreign one */
+	bool begun;  /* the process, or the one before it, knows of the driver that there is */
+	char lost_why[REPORT_TEXT_MAX]; /* why we ended the process; "": we have not */
+	struct device_ends ends;
 	int hangup_fd; /* of a foreign one: a copy of its socket; -1: none */
 	struct vhost_frontend frontend;
 	struct dma_window windows[REPORT_MAX_WINDOWS]; /* as the back-end was told */
@@ -60,7 +79,16 @@ struct device_request {
 };
 
 struct devices {
-	int exe_fd; /* minivmm-device; the caller's */
+	int exe_fd; /* minivmm-device; owned; -1: none */
+	struct device_restart_limit restart_limit;
+	/*
+	 * Opens the host side of device @index again and calls devices_restart(). In the main thread.
+	 * Returns 0, or something else after a line on stderr.
+	 */
+	int (*restart)(void *opaque, size_t index);
+	/* Device @index has failed for good: nothing of its host side is needed any more. */
+	void (*forget)(void *opaque, size_t index);
+	void *restart_opaque;
 	int ack_fd; /* transport_context.ack_fd; -1 before devices_attach() */
 	struct transport_context context;
 	struct device list[MACHINE_MAX_DEVICES];
@@ -87,6 +115,18 @@ int devices_start(struct devices *devices, const struct device_request *request,
 		  const struct device_policy *policy);
 
 /*
+ * Starts another process for device @index, whose process has ended: it goes on where that one was.
+ * 0 or -errno, told on stderr.
+ */
+int devices_restart(struct devices *devices, size_t index, const struct device_request *request);
+
+/* A child of ours may have been stopped: a device process that is of no more use is ended. */
+void devices_check_stopped(struct devices *devices);
+
+/* To be called once a second: ends device processes that answer nothing any more. */
+void devices_check_alive(struct devices *devices);
+
+/*
  * Puts every device behind its transport. @context is copied, and completed with what is ours.
  * 0 or -errno, told on stderr.
  */
@@ -109,6 +149,28 @@ void devices_resize_console(struct devices *devices, uint16_t columns, uint16_t 
 void devices_end(struct devices *devices);
 
 /* Between the files of this part. */
+
+/* Starts the process and connects to it. 0 or -errno, told on stderr; lock held once vCPUs run. */
+int device_start_process(struct device *device, int exe_fd, const struct device_request *request);
+
+/* Follows a process that has just been started. 0 or -errno. */
+int device_watch_process(struct device *device);
+
+/* The process has ended; a main loop handler, opaque is the device. */
+void device_handle_end(void *opaque, uint32_t events);
+
+/*
+ * The back-end is of no more use. If its process can be followed by another, it is ended, and the main
+ * thread hears of that: 0, and the device is as good as started. Else the device has failed: -EIO.
+ * With the virtio lock held.
+ */
+int device_lose(struct device *device, const char *why);
+
+/* The driver's features and rings go to the back-end, which begins or goes on. 0 or -errno. Lock held. */
+int device_backend_begin(struct device *device, const struct virtio_device *virtio);
+
+/* Reads the configuration space again, and tells the driver when it has changed. */
+void device_refresh(struct device *device);
 
 /* Reads all of the configuration space from the back-end; lock held. 0 or -errno. */
 int device_read_config(struct device *device, uint8_t config[VHOST_USER_MAX_CONFIG]);

@@ -82,6 +82,7 @@ int guest_plan(struct guest *guest, const struct config *config)
 
 	guest->config = config;
 	guest->devices.ack_fd = -1;
+	guest->devices.exe_fd = -1;
 	exit_code_init(&guest->exit_code, &guest->loop);
 	ret = plan_machine(guest);
 	if (!ret)

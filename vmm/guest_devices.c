@@ -58,32 +58,68 @@ static int start_in_windows(struct guest *guest, struct device_request *request)
 	struct dma_window windows[MACHINE_MAX_RAM_RANGES];
 	size_t nr_windows = find_windows(guest, place, windows, MACHINE_MAX_RAM_RANGES);
 
-	request->sandbox = guest->config->sandbox;
 	request->transport = place->transport;
 	if (!devices_start(&guest->devices, request, windows, nr_windows, &policy))
 		return 0;
 	return request->foreign ? EXIT_STATUS_INPUT : EXIT_STATUS_HOST;
 }
 
-static int start_device(struct guest *guest, const struct config_device *device)
+static struct device_request request_for(const struct guest *guest,
+					 const struct config_device *device,
+					 const struct device_parts *parts)
 {
-	struct device_parts parts = { .file = -1 };
-	struct device_request request = {
+	return (struct device_request){
 		.kind = kind_of(device),
 		.foreign = device->kind == CONFIG_VHOST_USER ? device : NULL,
-		.settings = parts.settings,
-		.backend_fds = parts.fds,
+		.settings = parts->settings,
+		.backend_fds = parts->fds,
+		.nr_backends = parts->nr_fds,
 		.queue_size = (uint16_t)device->queue_size,
+		.sandbox = guest->config->sandbox,
 	};
-	int ret = device_host_open(&guest->device_host, guest->config, device,
-				   guest->console.stream_far, &parts);
+}
+
+static int start_device(struct guest *guest, size_t index)
+{
+	const struct config_device *device = &guest->config->devices[index];
+	struct device_host *host = &guest->device_host;
+	struct device_parts parts = { .file = -1 };
+	struct device_request request;
+	int ret = device_host_open(host, guest->config, device, guest->console.stream_far, &parts);
 
 	if (!ret) {
-		request.nr_backends = parts.nr_fds;
+		request = request_for(guest, device, &parts);
 		ret = start_in_windows(guest, &request);
 	}
-	device_host_hand_over(&guest->device_host, &parts);
+	if (!ret && device_host_keep(host, guest->config, index, &parts)) {
+		log_error("%s: %s", guest->devices.list[index].name, strerror(errno));
+		ret = EXIT_STATUS_HOST;
+	}
+	device_host_hand_over(host, &parts);
 	return ret;
+}
+
+static int restart_device(void *opaque, size_t index)
+{
+	struct guest *guest = opaque;
+	struct device_host *host = &guest->device_host;
+	struct device_parts parts = { .file = -1 };
+	struct device_request request;
+	int ret = device_host_open_again(host, guest->config, index, &guest->loop, &parts);
+
+	if (!ret) {
+		request = request_for(guest, &guest->config->devices[index], &parts);
+		ret = devices_restart(&guest->devices, index, &request);
+	}
+	device_host_hand_over(host, &parts);
+	return ret;
+}
+
+static void forget_device(void *opaque, size_t index)
+{
+	struct guest *guest = opaque;
+
+	device_host_forget(&guest->device_host, index);
 }
 
 static int start_all_devices(struct guest *guest)
@@ -98,9 +134,15 @@ static int start_all_devices(struct guest *guest)
 	guest->devices.exe_fd = worker_open_executable();
 	if (guest->devices.exe_fd < 0)
 		return EXIT_STATUS_HOST;
+	guest->devices.restart_limit = (struct device_restart_limit){
+		.crashes = config->restart_crashes,
+		.seconds = config->restart_seconds,
+	};
+	guest->devices.restart = restart_device;
+	guest->devices.forget = forget_device;
+	guest->devices.restart_opaque = guest;
 	for (size_t i = 0; i < config->nr_devices && !ret; i++)
-		ret = start_device(guest, &config->devices[i]);
-	close(guest->devices.exe_fd);
+		ret = start_device(guest, i);
 	return ret;
 }
 

@@ -17,7 +17,7 @@
  * Shared memory that a device process may hold. Without the seals its ftruncate() would turn our
  * next access into SIGBUS.
  */
-static int create_sealed_memfd(const char *name, uint64_t size)
+int memory_create_sealed_memfd(const char *name, uint64_t size)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
@@ -85,7 +85,8 @@ static int add_region(struct guest_memory *memory, struct machine_range range,
 	*region = (struct guest_region){ .range = range, .fd = -1, .kind = kind };
 	memory->nr_regions++;
 	if (shared) {
-		ret = create_sealed_memfd(kind == GUEST_RAM ? "open-ram" : "dma-pool", range.size);
+		ret = memory_create_sealed_memfd(kind == GUEST_RAM ? "open-ram" : "dma-pool",
+						 range.size);
 		if (ret < 0)
 			return ret;
 		region->fd = ret;

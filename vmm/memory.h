@@ -53,6 +53,12 @@ struct dma_window {
 };
 
 /*
+ * Shared memory of @size bytes, zeroed, that nobody can make shorter or longer: a process that could
+ * would end others by SIGBUS. Returns a descriptor or -errno.
+ */
+int memory_create_sealed_memfd(const char *name, uint64_t size);
+
+/*
  * Maps everything that @machine lists. With @open_ram RAM is shared memory that devices can be
  * given. Returns 0 or -errno with everything released.
  */

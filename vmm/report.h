@@ -41,6 +41,8 @@ struct report_device {
 	uint64_t features_negotiated; /* of the last FEATURES_OK that was accepted */
 	bool driven;		      /* DRIVER_OK was reached at least once */
 	unsigned int resets;	      /* by the guest */
+	unsigned int restarts;	      /* of its process, which had ended */
+	uint64_t longest_restart_ms;  /* from the end of one process to queues that run again */
 	struct machine_range windows[REPORT_MAX_WINDOWS];
 	size_t nr_windows;
 	/* "reason; what to check in the guest" */

@@ -193,12 +193,14 @@ static json_t *json_device(const struct report_device *device, bool restricted)
 						     : json_text(device->failure, REPORT_TEXT_MAX);
 
 	return json_pack(
-		"{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:{s:o, s:o}, s:o, s:o, "
-		"s:o, s:o, s:o}",
+		"{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:{s:o, s:o}, s:o, "
+		"s:o, s:o, s:o, s:o}",
 		"name", device->name, "type", device->type, "verdict", report_verdict_name(verdict),
 		"transport", device->transport, "mechanism", device->mechanism, "place",
 		device->place, "policy", device->policy, "sandbox", device->sandbox, "driven",
-		device->driven, "resets", json_count(device->resets), "features", "offered",
+		device->driven, "resets", json_count(device->resets), "restarts",
+		json_count(device->restarts), "longest_restart_ms",
+		json_count(device->longest_restart_ms), "features", "offered",
 		json_features(device, device->features_offered), "negotiated",
 		json_features(device, device->features_negotiated), "windows", json_windows(device),
 		"refusals", json_refusals(device), "violations", json_violations(device), "failure",

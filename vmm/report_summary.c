@@ -107,6 +107,9 @@ static void add_device(struct summary *s, const struct report_device *device, bo
 	add(s, "\n");
 	if (device->counters_valid)
 		add_counters(s, &device->counters);
+	if (device->restarts > 0)
+		add(s, "  process restarted %u times, in %" PRIu64 " ms at most\n",
+		    device->restarts, device->longest_restart_ms);
 	if (device->failure[0] != '\0') {
 		add(s, "  failed: ");
 		add_text(s, device->failure, REPORT_TEXT_MAX);

@@ -41,7 +41,7 @@ static void handle_signal(void *opaque, uint32_t events)
 			   info.ssi_signo);
 }
 
-/* SIGUSR1: disks may have other sizes now. SIGWINCH: the terminal has. */
+/* SIGUSR1: disks may have other sizes now. SIGWINCH: the terminal has. SIGCHLD: who was stopped? */
 static void handle_hint(void *opaque, uint32_t events)
 {
 	struct run *run = opaque;
@@ -52,6 +52,8 @@ static void handle_hint(void *opaque, uint32_t events)
 		return;
 	if (info.ssi_signo == SIGUSR1)
 		devices_refresh(&run->guest->devices);
+	else if (info.ssi_signo == SIGCHLD)
+		devices_check_stopped(&run->guest->devices);
 	else
 		console_resized(&run->guest->console);
 }
@@ -83,6 +85,7 @@ static void handle_tick(void *opaque, uint32_t events)
 			   "every vCPU is halted with interrupts off");
 	for (unsigned int i = 0; i < guest->nr_vcpus; i++)
 		vcpu_check_halt(&guest->vcpus[i]);
+	devices_check_alive(&guest->devices);
 }
 
 /* @signals ends with 0. They are blocked before any thread starts, so that none takes them. */
@@ -113,7 +116,7 @@ static int open_tick(void)
 static int watch(struct run *run)
 {
 	static const int endings[] = { SIGINT, SIGTERM, SIGHUP, 0 };
-	static const int hints[] = { SIGUSR1, SIGWINCH, 0 };
+	static const int hints[] = { SIGUSR1, SIGWINCH, SIGCHLD, 0 };
 	struct guest *guest = run->guest;
 	struct main_loop *loop = &guest->loop;
 	int ret = 0;

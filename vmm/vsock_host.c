@@ -39,7 +39,7 @@ static int connect_to(const struct sockaddr_un *addr)
 	return sock;
 }
 
-static int make_broker(struct vsock_host *host)
+static int make_pair(struct vsock_host *host)
 {
 	int pair[2];
 
@@ -47,6 +47,15 @@ static int make_broker(struct vsock_host *host)
 		return -errno;
 	host->broker_fd = pair[0];
 	host->far = pair[1];
+	return 0;
+}
+
+static int make_broker(struct vsock_host *host)
+{
+	int rc = make_pair(host);
+
+	if (rc)
+		return rc;
 	host->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	return host->timer_fd < 0 ? -errno : 0;
 }
@@ -263,6 +272,21 @@ static void handle_tick(void *opaque, uint32_t events)
 	if (!host->budget && start_reading(host))
 		log_error("--vsock: %s: no more connections of the guest", host->config->path);
 	host->budget = VSOCK_HOST_BUDGET;
+}
+
+int vsock_host_renew(struct vsock_host *host)
+{
+	int rc;
+
+	stop_reading(host);
+	close_fd(&host->broker_fd);
+	host->nr_waiting = 0;
+	rc = make_pair(host);
+	if (!rc)
+		rc = start_reading(host);
+	if (rc)
+		log_error("--vsock: socket pair: %s", strerror(-rc));
+	return rc ? EXIT_STATUS_HOST : 0;
 }
 
 void vsock_host_hand_over(struct vsock_host *host)

@@ -61,6 +61,12 @@ struct vsock_host {
  */
 int vsock_host_open(struct vsock_host *host, const struct config_vsock *config);
 
+/*
+ * Another process will ask: it gets a socket of its own in host->far, since its numbers are not those of
+ * the one before. 0, or an exit status after one line on stderr.
+ */
+int vsock_host_renew(struct vsock_host *host);
+
 /* Closes what is for the device process, once it has that. */
 void vsock_host_hand_over(struct vsock_host *host);
 

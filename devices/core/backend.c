@@ -17,7 +17,7 @@
 #define PROTOCOL_F(name)    (1ull << VHOST_USER_PROTOCOL_F_##name)
 #define PROTOCOL_FEATURES                                                                        \
 	(PROTOCOL_F(MQ) | PROTOCOL_F(REPLY_ACK) | PROTOCOL_F(BACKEND_REQ) | PROTOCOL_F(CONFIG) | \
-	 PROTOCOL_F(MINIVMM_REPORT))
+	 PROTOCOL_F(MINIVMM_REPORT) | PROTOCOL_F(MINIVMM_KEPT))
 
 /* What a handler made of a request; besides these, -errno ends the connection. */
 enum outcome {
@@ -47,11 +47,9 @@ static bool any_queue_runs(const struct device *device)
 	return false;
 }
 
-static int set_features(struct backend *backend, struct vhost_user_msg *msg)
+/* What the driver and we have agreed on. DONE, or -errno. */
+static int agree_features(struct device *device, uint64_t features)
 {
-	struct device *device = backend->device;
-	uint64_t features = msg->payload.u64;
-
 	if (any_queue_runs(device))
 		return -EBUSY;
 	if (features & ~(device->offered | F_PROTOCOL_FEATURES) || !(features & RING_F_VERSION_1))
@@ -60,9 +58,58 @@ static int set_features(struct backend *backend, struct vhost_user_msg *msg)
 	/* Without protocol features there is no SET_VRING_ENABLE: rings start enabled. */
 	for (unsigned int i = 0; !(features & F_PROTOCOL_FEATURES) && i < device->nr_queues; i++)
 		device->queues[i].enabled = true;
+	return DONE;
+}
+
+static int set_features(struct backend *backend, struct vhost_user_msg *msg)
+{
+	struct device *device = backend->device;
+	int rc = agree_features(device, msg->payload.u64);
+
+	if (rc < 0)
+		return rc;
+	/* A driver begins: a successor of ours must not go on where the last one was. */
+	memset(device->kept->next, 0, sizeof(device->kept->next));
 	if (device->ops->set_features)
 		device->ops->set_features(device);
 	return DONE;
+}
+
+static int resume(struct backend *backend, struct vhost_user_msg *msg)
+{
+	struct device *device = backend->device;
+	int rc;
+
+	if (!(backend->protocol_features & PROTOCOL_F(MINIVMM_KEPT)) || !device->kept->in_use)
+		return -EPROTO;
+	rc = agree_features(device, msg->payload.u64);
+	if (rc < 0)
+		return rc;
+	for (unsigned int i = 0; i < device->nr_queues; i++) {
+		device->queues[i].base = device->kept->next[i];
+		device->queues[i].resumed = true;
+	}
+	if (device->ops->resume)
+		device->ops->resume(device);
+	else if (device->ops->set_features)
+		device->ops->set_features(device);
+	return DONE;
+}
+
+/* In a process that will not be sealed, too: mapping is over when the windows are there. */
+static int set_kept(struct backend *backend, struct vhost_user_msg *msg)
+{
+	struct device *device = backend->device;
+	int rc;
+
+	if (!(backend->protocol_features & PROTOCOL_F(MINIVMM_KEPT)))
+		return -EPROTO;
+	if (device->kept->in_use || device->dma.nr_windows)
+		return -EBUSY;
+	rc = kept_map(&device->kept, msg->fds[0]);
+	if (!rc)
+		device_use_kept(device);
+	return rc ? rc : DONE;
 }
 
 static int set_owner(struct backend *backend, struct vhost_user_msg *msg)
@@ -173,8 +220,8 @@ static int get_report(struct backend *backend, struct vhost_user_msg *msg)
 
 	if (!(backend->protocol_features & PROTOCOL_F(MINIVMM_REPORT)))
 		return -EPROTO;
-	memcpy(msg->payload.bytes, &backend->device->report, sizeof(backend->device->report));
-	msg->hdr.size = sizeof(backend->device->report);
+	memcpy(msg->payload.bytes, backend->device->report, sizeof(struct device_report_wire));
+	msg->hdr.size = sizeof(struct device_report_wire);
 	return REPLY;
 }
 
@@ -329,6 +376,8 @@ static const struct handler {
 	{ VHOST_USER_GET_CONFIG, get_config },
 	{ VHOST_USER_SET_CONFIG, set_config },
 	{ VHOST_USER_MINIVMM_GET_REPORT, get_report },
+	{ VHOST_USER_MINIVMM_SET_KEPT, set_kept },
+	{ VHOST_USER_MINIVMM_RESUME, resume },
 	{ VHOST_USER_SET_VRING_NUM, set_vring_num },
 	{ VHOST_USER_SET_VRING_BASE, set_vring_base },
 	{ VHOST_USER_SET_VRING_ADDR, set_vring_addr },
@@ -397,7 +446,7 @@ static int dispatch(struct backend *backend, const struct epoll_event *event)
 		device->ops->handle_host(device, source - LOOP_HOST, event->events);
 		return 1;
 	}
-	device->report.kicks++;
+	device->report->kicks++;
 	device_queue_run(device, source - LOOP_QUEUE);
 	return 1;
 }

@@ -58,7 +58,16 @@ static int create_queues(struct device *device)
 
 	for (unsigned int i = 0; i < device->nr_queues && !rc; i++)
 		rc = virtqueue_init(&device->queues[i].vq, &device->dma, i, device->queue_size);
+	device_use_kept(device);
 	return rc;
+}
+
+void device_use_kept(struct device *device)
+{
+	device->report = &device->kept->report;
+	device->dma.report = device->report;
+	for (unsigned int i = 0; i < DEVICE_MAX_QUEUES; i++)
+		device->queues[i].vq.kept_next = &device->kept->next[i];
 }
 
 static void take_backends(struct device *device, const struct device_options *options)
@@ -90,12 +99,15 @@ int device_create(struct device *device, const struct device_kind *kind,
 	device->offered = kind->ops->features | RING_FEATURES;
 	device->nr_queues = kind->nr_queues;
 	device->queue_size = kind->max_queue_size;
-	device->dma.report = &device->report;
 	device->loop.epoll_fd = -1;
 	device->backend_channel = -1;
 	for (unsigned int i = 0; i < DEVICE_MAX_QUEUES; i++)
 		device->queues[i].kick_fd = device->queues[i].call_fd = device->queues[i].err_fd =
 			-1;
+	device->kept = calloc(1, sizeof(*device->kept));
+	if (!device->kept)
+		return -ENOMEM;
+	device_use_kept(device);
 	take_backends(device, options);
 	rc = check_backends(device);
 	if (!rc)
@@ -124,6 +136,10 @@ void device_destroy(struct device *device)
 		close(device->backend_channel);
 	device->backend_channel = -1;
 	loop_destroy(&device->loop);
+	/* Of memory that is shared, the process' end takes care. */
+	if (device->kept && !device->kept->in_use)
+		free(device->kept);
+	device->kept = NULL;
 }
 
 int device_watch(struct device *device, struct device_source *source, uint32_t events)

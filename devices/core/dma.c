@@ -52,7 +52,7 @@ static void record_violation(struct device_report_wire *report, uint64_t addr, u
 			     const struct dma_use *use)
 {
 	report->addresses_outside[use->purpose]++;
-	if (report->nr_violations == DEVICE_REPORT_VIOLATIONS)
+	if (report->nr_violations >= DEVICE_REPORT_VIOLATIONS)
 		return;
 	report->violations[report->nr_violations++] = (struct dma_violation){
 		.dma_addr = addr,

@@ -92,6 +92,11 @@ int device_queue_start(struct device *device, unsigned int index)
 	 */
 	rc = loop_add(&device->loop, queue->kick_fd, LOOP_QUEUE + index, EPOLLIN | EPOLLET);
 	queue->running = rc == 0;
+	if (queue->running && queue->resumed) {
+		queue->again = true;
+		device_queue_call(device, index);
+	}
+	queue->resumed = false;
 	return rc;
 }
 
@@ -109,7 +114,7 @@ void device_queue_stop(struct device *device, unsigned int index)
 
 void device_queue_call(struct device *device, unsigned int index)
 {
-	device->report.calls++;
+	device->report->calls++;
 	signal_eventfd(device->queues[index].call_fd);
 }
 

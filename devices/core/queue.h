@@ -29,6 +29,8 @@ struct device_queue {
 	bool enabled;
 	bool running;
 	bool again; /* chains are waiting that nobody will kick for */
+	/* Goes on for a process that ended: its last interrupt, or a kick for it, may be lost. */
+	bool resumed;
 };
 
 /*

@@ -31,6 +31,7 @@ int virtqueue_init(struct virtqueue *vq, struct dma_space *dma, unsigned int ind
 		   uint16_t max_size)
 {
 	*vq = (struct virtqueue){ .dma = dma, .index = index, .max_size = max_size };
+	vq->kept_next = &vq->not_kept;
 	vq->iov = calloc(max_size, sizeof(*vq->iov));
 	return vq->iov ? 0 : -ENOMEM;
 }
@@ -76,6 +77,16 @@ int virtqueue_break(struct virtqueue *vq, int error)
 	return error;
 }
 
+/*
+ * Release: entries and data are there before the index that announces them. Before that, too, we note
+ * that they are: a process that goes on here after our death must not do them again, see kept.h.
+ */
+static void publish_used(struct virtqueue *vq)
+{
+	__atomic_store_n(vq->kept_next, vq->used_idx, __ATOMIC_RELEASE);
+	__atomic_store_n(&vq->used->idx, htole16(vq->used_idx), __ATOMIC_RELEASE);
+}
+
 int virtqueue_start(struct virtqueue *vq, const struct virtqueue_layout *layout)
 {
 	int rc;
@@ -91,8 +102,12 @@ int virtqueue_start(struct virtqueue *vq, const struct virtqueue_layout *layout)
 	vq->broken = false;
 	vq->last_avail = layout->base;
 	vq->seen_avail = layout->base;
-	/* Requests complete in order and none is left over, so the used ring starts there too. */
+	/*
+	 * Requests complete in order and none is left over, so the used ring starts there too. Where
+	 * we go on for a process that died, the driver may not have seen its last step.
+	 */
 	vq->used_idx = layout->base;
+	publish_used(vq);
 	vq->signalled_used = layout->base;
 	vq->budget = 0;
 	vq->held = false;
@@ -250,12 +265,6 @@ static int walk_chain(struct virtqueue *vq, uint16_t head, struct virtqueue_chai
 		fetched++;
 	}
 	return -EINVAL;
-}
-
-/* Release: entries and data are there before the index that announces them. */
-static void publish_used(struct virtqueue *vq)
-{
-	__atomic_store_n(&vq->used->idx, htole16(vq->used_idx), __ATOMIC_RELEASE);
 }
 
 static void push_used(struct virtqueue *vq, uint16_t head, uint32_t written)

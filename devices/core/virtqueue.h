@@ -114,6 +114,8 @@ struct virtqueue {
 	uint16_t last_avail;	 /* next entry of avail.ring to take */
 	uint16_t seen_avail;	 /* avail.idx as last fetched */
 	uint16_t used_idx;	 /* ours; used.idx in guest memory is only written */
+	uint16_t *kept_next;	 /* used_idx as last published, for a successor; not owned */
+	uint16_t not_kept;	 /* its place when there will be none */
 	uint16_t signalled_used; /* used_idx when the driver was last considered for an interrupt */
 	uint16_t budget;	 /* chains left in this batch */
 	bool held;		 /* used.idx stays behind used_idx */
@@ -126,7 +128,7 @@ struct virtqueue_layout {
 	uint64_t avail;
 	uint64_t used;
 	uint16_t size; /* power of two, at most max_size */
-	uint16_t base; /* both indices start here */
+	uint16_t base; /* both indices start here, and used.idx is set to it */
 	bool event_idx;
 	bool indirect;
 };

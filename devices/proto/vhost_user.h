@@ -20,6 +20,10 @@
  *	KICK,CALL,ERR,ENABLE} at DRIVER_OK
  *	GET_VRING_BASE at reset                        stops the ring, tells the next index
  *	MINIVMM_GET_REPORT                             struct device_report_wire
+ *	MINIVMM_SET_KEPT with a descriptor             before SET_MEM_TABLE: memory that outlives the
+ *	                                               back-end (devices/core/kept.h)
+ *	MINIVMM_RESUME in the place of SET_FEATURES    the driver goes on where the back-end before
+ *	                                               left it: no SET_VRING_BASE follows
  *
  * A request without a reply of its own is answered by a u64 (0: done) when it asks for that with
  * VHOST_USER_NEED_REPLY and REPLY_ACK was negotiated.
@@ -51,8 +55,10 @@ enum vhost_user_request {
 	VHOST_USER_SET_BACKEND_REQ_FD = 21,
 	VHOST_USER_GET_CONFIG = 24,
 	VHOST_USER_SET_CONFIG = 25,
-	/* Ours, only after VHOST_USER_PROTOCOL_F_MINIVMM_REPORT; far from the numbers in use. */
+	/* Ours, only after the protocol features of the same name; far from the numbers in use. */
 	VHOST_USER_MINIVMM_GET_REPORT = 0x4d56,
+	VHOST_USER_MINIVMM_SET_KEPT = 0x4d57,
+	VHOST_USER_MINIVMM_RESUME = 0x4d58, /* of MINIVMM_KEPT, too */
 };
 
 /* On the socket of SET_BACKEND_REQ_FD, from the back-end; no payload. */
@@ -72,6 +78,7 @@ enum vhost_user_request {
 #define VHOST_USER_PROTOCOL_F_REPLY_ACK	     3
 #define VHOST_USER_PROTOCOL_F_BACKEND_REQ    5
 #define VHOST_USER_PROTOCOL_F_CONFIG	     9
+#define VHOST_USER_PROTOCOL_F_MINIVMM_KEPT   61
 #define VHOST_USER_PROTOCOL_F_MINIVMM_REPORT 62
 
 #define VHOST_USER_MAX_FDS     8	/* = regions of SET_MEM_TABLE */
@@ -79,6 +86,7 @@ enum vhost_user_request {
 #define VHOST_USER_VRING_NOFD  0x100ull /* SET_VRING_{KICK,CALL,ERR}: no descriptor attached */
 #define VHOST_USER_VRING_IDX   0xffull
 #define VHOST_USER_MAX_PAYLOAD 2048
+#define VHOST_USER_KEPT_SIZE   4096u /* bytes of the memory of MINIVMM_SET_KEPT */
 
 struct vhost_user_header {
 	uint32_t request;

@@ -128,23 +128,15 @@ static void run_device(const char *kind, const struct device_options *options, i
 	_exit(run_here(kind, options, sock, confined, foreign));
 }
 
-static void start(struct mock_frontend *fe, const char *kind, const struct device_options *options,
-		  bool confined, bool foreign)
+static void start_process(struct mock_frontend *fe, const char *kind,
+			  const struct device_options *options, bool confined, bool foreign)
 {
 	int pair[2], gate[2];
 	char byte;
 
-	memset(fe, 0, sizeof(*fe));
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	cr_assert_eq(pipe2(gate, O_CLOEXEC), 0);
 	fe->sock = pair[0];
-	fe->window = (struct vhost_user_memory_region){ MOCK_BASE, MOCK_POOL, MOCK_USER_BASE, 0 };
-	fe->protocol_features =
-		1ull << VHOST_USER_PROTOCOL_F_MQ | 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK |
-		1ull << VHOST_USER_PROTOCOL_F_BACKEND_REQ | 1ull << VHOST_USER_PROTOCOL_F_CONFIG |
-		1ull << VHOST_USER_PROTOCOL_F_MINIVMM_REPORT;
-	for (unsigned int i = 0; i < DEVICE_MAX_QUEUES; i++)
-		fe->kick[i] = fe->call[i] = fe->err[i] = -1;
 	fe->pid = syscall(SYS_clone, (confined ? SANDBOX_NAMESPACES : 0) | SIGCHLD, 0, 0, 0, 0);
 	cr_assert_geq(fe->pid, 0, "a process%s", confined ? " in namespaces of its own" : "");
 	if (fe->pid == 0) {
@@ -159,6 +151,22 @@ static void start(struct mock_frontend *fe, const char *kind, const struct devic
 	close(gate[0]);
 	close(gate[1]);
 	close(pair[1]);
+}
+
+static void start(struct mock_frontend *fe, const char *kind, const struct device_options *options,
+		  bool confined, bool foreign)
+{
+	memset(fe, 0, sizeof(*fe));
+	fe->kept_fd = -1;
+	fe->window = (struct vhost_user_memory_region){ MOCK_BASE, MOCK_POOL, MOCK_USER_BASE, 0 };
+	fe->protocol_features =
+		1ull << VHOST_USER_PROTOCOL_F_MQ | 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK |
+		1ull << VHOST_USER_PROTOCOL_F_BACKEND_REQ | 1ull << VHOST_USER_PROTOCOL_F_CONFIG |
+		1ull << VHOST_USER_PROTOCOL_F_MINIVMM_REPORT |
+		1ull << VHOST_USER_PROTOCOL_F_MINIVMM_KEPT;
+	for (unsigned int i = 0; i < DEVICE_MAX_QUEUES; i++)
+		fe->kick[i] = fe->call[i] = fe->err[i] = -1;
+	start_process(fe, kind, options, confined, foreign);
 }
 
 void mock_start(struct mock_frontend *fe, const char *kind, const struct device_options *options,
@@ -288,6 +296,15 @@ int mock_move_pool(struct mock_frontend *fe, uint64_t base, uint64_t user_base)
 	return send_window(fe);
 }
 
+void mock_keep(struct mock_frontend *fe)
+{
+	if (fe->kept_fd < 0) {
+		fe->kept_fd = memfd_create("kept", MFD_CLOEXEC);
+		cr_assert_eq(ftruncate(fe->kept_fd, VHOST_USER_KEPT_SIZE), 0);
+	}
+	cr_assert_eq(mock_ack(fe, VHOST_USER_MINIVMM_SET_KEPT, NULL, 0, fe->kept_fd), 0);
+}
+
 static int fresh_eventfd(int *fd)
 {
 	if (*fd >= 0)
@@ -297,21 +314,19 @@ static int fresh_eventfd(int *fd)
 	return *fd;
 }
 
-void mock_start_queue(struct mock_frontend *fe, unsigned int index, uint16_t size)
+/* The rings are there, the base is known or told. */
+static void run_queue(struct mock_frontend *fe, unsigned int index)
 {
-	struct mock_driver *driver = &fe->queues[index];
-	struct vhost_user_vring_addr addr = { .index = index };
-	const uint64_t base = fe->window.guest_phys_addr;
-	const uint64_t to_user = fe->window.userspace_addr - base;
+	const struct mock_driver *driver = &fe->queues[index];
+	const uint64_t to_user = fe->window.userspace_addr - fe->window.guest_phys_addr;
+	const struct vhost_user_vring_addr addr = {
+		.index = index,
+		.descriptor = driver->desc + to_user,
+		.available = driver->avail + to_user,
+		.used = driver->used + to_user,
+	};
 
-	/* Each queue has a megabyte of the pool. */
-	mock_driver_init(driver, fe->pool + fe->window.mmap_offset, base,
-			 base + ((uint64_t)index << 20), size, 0);
-	addr.descriptor = driver->desc + to_user;
-	addr.available = driver->avail + to_user;
-	addr.used = driver->used + to_user;
-	cr_assert_eq(mock_ack_state(fe, VHOST_USER_SET_VRING_NUM, index, size), 0);
-	cr_assert_eq(mock_ack_state(fe, VHOST_USER_SET_VRING_BASE, index, 0), 0);
+	cr_assert_eq(mock_ack_state(fe, VHOST_USER_SET_VRING_NUM, index, driver->size), 0);
 	cr_assert_eq(mock_ack(fe, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr), -1), 0);
 	cr_assert_eq(
 		mock_ack_u64(fe, VHOST_USER_SET_VRING_CALL, index, fresh_eventfd(&fe->call[index])),
@@ -323,6 +338,33 @@ void mock_start_queue(struct mock_frontend *fe, unsigned int index, uint16_t siz
 		mock_ack_u64(fe, VHOST_USER_SET_VRING_KICK, index, fresh_eventfd(&fe->kick[index])),
 		0);
 	cr_assert_eq(mock_ack_state(fe, VHOST_USER_SET_VRING_ENABLE, index, 1), 0);
+}
+
+void mock_start_queue(struct mock_frontend *fe, unsigned int index, uint16_t size)
+{
+	const uint64_t base = fe->window.guest_phys_addr;
+
+	/* Each queue has a megabyte of the pool. */
+	mock_driver_init(&fe->queues[index], fe->pool + fe->window.mmap_offset, base,
+			 base + ((uint64_t)index << 20), size, 0);
+	cr_assert_eq(mock_ack_state(fe, VHOST_USER_SET_VRING_BASE, index, 0), 0);
+	run_queue(fe, index);
+}
+
+void mock_succeed(struct mock_frontend *fe, const char *kind, const struct device_options *options,
+		  bool confined, unsigned int nr_queues)
+{
+	close(fe->sock);
+	kill(fe->pid, SIGKILL);
+	(void)waitpid(fe->pid, NULL, 0);
+	start_process(fe, kind, options, confined, false);
+	cr_assert_eq(mock_ack_u64(fe, VHOST_USER_SET_PROTOCOL_FEATURES, fe->protocol_features, -1),
+		     0);
+	mock_keep(fe);
+	cr_assert_eq(send_window(fe), 0);
+	cr_assert_eq(mock_ack_u64(fe, VHOST_USER_MINIVMM_RESUME, fe->features, -1), 0);
+	for (unsigned int i = 0; i < nr_queues; i++)
+		run_queue(fe, i);
 }
 
 void mock_connect(struct mock_frontend *fe, unsigned int nr_queues, uint16_t size)

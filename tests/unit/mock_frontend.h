@@ -23,6 +23,7 @@ struct mock_frontend {
 	pid_t pid;
 	uint64_t protocol_features; /* wanted; set by mock_start() to all that exist */
 	uint64_t features;	    /* negotiated */
+	int kept_fd;		    /* memory for a successor; -1: none */
 	int pool_fd;
 	uint8_t *pool;				/* all of the file */
 	struct vhost_user_memory_region window; /* what the device is to have of it */
@@ -42,6 +43,16 @@ void mock_start(struct mock_frontend *fe, const char *kind, const struct device_
 /* The same for a device that expects a front-end which is not minivmm; always a fork of the test. */
 void mock_start_foreign(struct mock_frontend *fe, const char *kind,
 			const struct device_options *options, bool confined);
+
+/* Between mock_negotiate() and mock_share_pool(): the device gets memory to keep for a successor. */
+void mock_keep(struct mock_frontend *fe);
+
+/*
+ * The device process has ended, or is killed now: another one is started, and goes on with the
+ * @nr_queues queues as they are.
+ */
+void mock_succeed(struct mock_frontend *fe, const char *kind, const struct device_options *options,
+		  bool confined, unsigned int nr_queues);
 
 /* Closes the connection and returns how the process ended, as waitpid() tells. */
 int mock_stop(struct mock_frontend *fe);

@@ -184,7 +184,8 @@ void scripted_backend_init(struct scripted_backend *backend)
 				     1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK |
 				     1ull << VHOST_USER_PROTOCOL_F_BACKEND_REQ |
 				     1ull << VHOST_USER_PROTOCOL_F_CONFIG |
-				     1ull << VHOST_USER_PROTOCOL_F_MINIVMM_REPORT,
+				     1ull << VHOST_USER_PROTOCOL_F_MINIVMM_REPORT |
+				     1ull << VHOST_USER_PROTOCOL_F_MINIVMM_KEPT,
 		.queue_num = 4,
 		.config_len = VHOST_USER_MAX_CONFIG,
 		.report = { .requests = 1234, .nr_violations = 1 },

@@ -210,7 +210,7 @@ Test(device_blk_limits, errors_of_the_backend_are_errors_of_the_request)
 	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
 	cr_expect_eq(perform(1, 100), 1, "EFBIG");
 	cr_expect_eq(perform(1, 0), 0);
-	cr_expect_eq(device.report.request_errors, 2);
+	cr_expect_eq(device.report->request_errors, 2);
 }
 
 Test(device_blk_limits, a_file_system_without_holes)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* What crosses to a back-end: a subset of requests, the windows, and nothing else of the guest. */
 #include <errno.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "tests/unit/vhost_session.h"
@@ -259,7 +260,8 @@ Test(vhost_frontend, a_refused_move_is_an_error)
 		session_init(&session);
 		scripted_backend_init(&backend);
 		cr_assert_eq(vhost_frontend_open(&session.fe, scripted_backend_start(&backend),
-						 session.deadline_ms, session.windows, NR_WINDOWS),
+						 session.deadline_ms, -1, session.windows,
+						 NR_WINDOWS),
 			     0);
 		backend.fault_at = VHOST_USER_SET_MEM_TABLE;
 		backend.fault = faults[i];
@@ -359,4 +361,39 @@ Test(vhost_frontend, the_connection_ends_for_copies_too)
 	close(copy);
 	scripted_backend_destroy(&backend);
 	session_destroy(&session);
+}
+
+/* The question is asked once, the answer looked for the next time; other questions go between. */
+Test(vhost_frontend, a_back_end_that_answers_is_alive)
+{
+	struct session session;
+	struct scripted_backend backend;
+	uint64_t number;
+
+	session_init(&session);
+	scripted_backend_init(&backend);
+	cr_assert_eq(session_run(&session, scripted_backend_start(&backend)), 0);
+	for (uint64_t now = 1; now < 10; now++)
+		cr_expect_eq(vhost_frontend_ping(&session.fe, now, 1000), 0);
+	cr_expect_eq(vhost_frontend_get_queue_num(&session.fe, &number), 0);
+	cr_expect_eq(number, 4);
+	cr_expect_eq(session.fe.pinged_ms, 0, "its answer was taken before");
+	vhost_frontend_close(&session.fe);
+	scripted_backend_join(&backend);
+	scripted_backend_destroy(&backend);
+	session_destroy(&session);
+}
+
+Test(vhost_frontend, a_silent_back_end_is_found_out)
+{
+	struct vhost_frontend fe = { .sock = -1, .deadline_ms = 100, .channel = { .fd = -1 } };
+	int pair[2];
+
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	fe.sock = pair[0];
+	cr_expect_eq(vhost_frontend_ping(&fe, 1000, 30), 0, "asked");
+	cr_expect_eq(vhost_frontend_ping(&fe, 1030, 30), 0, "still in time");
+	cr_expect_eq(vhost_frontend_ping(&fe, 1031, 30), -ETIMEDOUT);
+	cr_expect_eq(fe.sock, -1);
+	close(pair[1]);
 }

@@ -56,6 +56,8 @@ static const struct request {
 	{ VHOST_USER_GET_CONFIG, "GET_CONFIG", 12 + 24, 0 },
 	{ VHOST_USER_SET_CONFIG, "SET_CONFIG", 12 + 24, 0 },
 	{ VHOST_USER_MINIVMM_GET_REPORT, "MINIVMM_GET_REPORT", 0, 0 },
+	{ VHOST_USER_MINIVMM_SET_KEPT, "MINIVMM_SET_KEPT", 0, 1 },
+	{ VHOST_USER_MINIVMM_RESUME, "MINIVMM_RESUME", 8, 0 },
 };
 
 #define NR_REQUESTS (sizeof(requests) / sizeof(requests[0]))

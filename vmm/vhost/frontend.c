@@ -2,6 +2,7 @@
 #include "vmm/vhost/frontend.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -12,12 +13,13 @@
 #define PROTOCOL_FEATURE(bit) (1ull << (bit))
 
 /* None of them is needed: what cannot be asked for is an error when it is asked for. */
-#define WANTED_PROTOCOL_FEATURES                               \
-	(PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_MQ) |          \
-	 PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) |   \
-	 PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | \
-	 PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_CONFIG) |      \
-	 PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_MINIVMM_REPORT))
+#define WANTED_PROTOCOL_FEATURES                                  \
+	(PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_MQ) |             \
+	 PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_REPLY_ACK) |      \
+	 PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_BACKEND_REQ) |    \
+	 PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_CONFIG) |         \
+	 PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_MINIVMM_REPORT) | \
+	 PROTOCOL_FEATURE(VHOST_USER_PROTOCOL_F_MINIVMM_KEPT))
 
 static bool has(const struct vhost_frontend *fe, unsigned int protocol_feature)
 {
@@ -70,18 +72,11 @@ static int send_message(struct vhost_frontend *fe, const struct vhost_user_msg *
 	return ret ? disconnect(fe, ret) : 0;
 }
 
-/*
- * Sends @msg and receives the answer to it in place, whatever its size. No answer of the subset
- * carries descriptors.
- */
-static int ask(struct vhost_frontend *fe, struct vhost_user_msg *msg)
+/* Receives the answer to @request, whatever its size. No answer of the subset carries descriptors. */
+static int receive_answer(struct vhost_frontend *fe, uint32_t request, struct vhost_user_msg *msg)
 {
-	uint32_t request = msg->hdr.request;
-	int ret = send_message(fe, msg);
+	int ret = vhost_user_recv(fe->sock, msg, fe->deadline_ms);
 
-	if (ret)
-		return ret;
-	ret = vhost_user_recv(fe->sock, msg, fe->deadline_ms);
 	if (ret <= 0)
 		return disconnect(fe, ret == 0 ? -ECONNRESET : ret);
 	if (msg->nr_fds > 0 || msg->hdr.request != request ||
@@ -90,6 +85,25 @@ static int ask(struct vhost_frontend *fe, struct vhost_user_msg *msg)
 		return disconnect(fe, -EPROTO);
 	}
 	return 0;
+}
+
+static int receive_pong(struct vhost_frontend *fe)
+{
+	struct vhost_user_msg msg;
+	int ret = receive_answer(fe, VHOST_USER_GET_FEATURES, &msg);
+
+	fe->pinged_ms = 0;
+	return ret;
+}
+
+/* Sends @msg and receives the answer to it in place. Answers come in the order of the questions. */
+static int ask(struct vhost_frontend *fe, struct vhost_user_msg *msg)
+{
+	int ret = send_message(fe, msg);
+
+	if (!ret && fe->pinged_ms)
+		ret = receive_pong(fe);
+	return ret ? ret : receive_answer(fe, msg->hdr.request, msg);
 }
 
 /* The same for an answer with exactly @reply_size bytes of payload. */
@@ -219,7 +233,19 @@ static int send_channel(struct vhost_frontend *fe)
 	return ret;
 }
 
-int vhost_frontend_open(struct vhost_frontend *fe, int sock, int deadline_ms,
+static int send_kept(struct vhost_frontend *fe, int kept_fd)
+{
+	struct vhost_user_msg msg = message(VHOST_USER_MINIVMM_SET_KEPT, 0);
+
+	if (kept_fd < 0)
+		return 0;
+	if (!has(fe, VHOST_USER_PROTOCOL_F_MINIVMM_KEPT))
+		return -ENOTSUP;
+	msg.fds[msg.nr_fds++] = kept_fd;
+	return command(fe, &msg);
+}
+
+int vhost_frontend_open(struct vhost_frontend *fe, int sock, int deadline_ms, int kept_fd,
 			const struct dma_window *windows, size_t nr_windows)
 {
 	struct vhost_user_msg owner = message(VHOST_USER_SET_OWNER, 0);
@@ -235,6 +261,8 @@ int vhost_frontend_open(struct vhost_frontend *fe, int sock, int deadline_ms,
 		ret = send_channel(fe);
 	if (!ret)
 		ret = command(fe, &owner);
+	if (!ret)
+		ret = send_kept(fe, kept_fd);
 	if (!ret)
 		ret = vhost_frontend_set_windows(fe, windows, nr_windows);
 	return ret;
@@ -298,17 +326,29 @@ int vhost_frontend_set_config(struct vhost_frontend *fe, uint32_t offset, const 
 	return ret ? ret : await_done(fe);
 }
 
+/*
+ * The back-end hears of its own features only: how the guest learned of the pool is between the guest
+ * and us. Above all of no ACCESS_PLATFORM, since it would expect IOTLB messages; here its addresses are
+ * those of the windows already. PROTOCOL_FEATURES makes rings start disabled, as we rely on.
+ */
+static uint64_t features_to_tell(const struct vhost_frontend *fe, uint64_t accepted)
+{
+	return (accepted & fe->features & ~VIRTIO_F_ACCESS_PLATFORM) |
+	       1ull << VHOST_USER_F_PROTOCOL_FEATURES;
+}
+
 int vhost_frontend_set_features(struct vhost_frontend *fe, uint64_t features)
 {
-	/*
-	 * The back-end hears of its own features only: how the guest learned of the pool is between
-	 * the guest and us. Above all of no ACCESS_PLATFORM, since it would expect IOTLB messages;
-	 * here its addresses are those of the windows already. PROTOCOL_FEATURES makes rings start
-	 * disabled, as we rely on.
-	 */
-	features &= fe->features & ~VIRTIO_F_ACCESS_PLATFORM;
-	features |= 1ull << VHOST_USER_F_PROTOCOL_FEATURES;
-	return set_u64(fe, VHOST_USER_SET_FEATURES, features);
+	fe->resumed = false;
+	return set_u64(fe, VHOST_USER_SET_FEATURES, features_to_tell(fe, features));
+}
+
+int vhost_frontend_resume(struct vhost_frontend *fe, uint64_t features)
+{
+	if (!has(fe, VHOST_USER_PROTOCOL_F_MINIVMM_KEPT))
+		return -ENOTSUP;
+	fe->resumed = true;
+	return set_u64(fe, VHOST_USER_MINIVMM_RESUME, features_to_tell(fe, features));
 }
 
 static int set_vring_state(struct vhost_frontend *fe, uint32_t request, uint32_t index,
@@ -365,7 +405,7 @@ int vhost_frontend_start_queue(struct vhost_frontend *fe, uint32_t index,
 {
 	int ret = set_vring_state(fe, VHOST_USER_SET_VRING_NUM, index, queue->size);
 
-	if (!ret)
+	if (!ret && !fe->resumed)
 		ret = set_vring_state(fe, VHOST_USER_SET_VRING_BASE, index, 0);
 	if (!ret)
 		ret = set_vring_addr(fe, index, queue);
@@ -388,6 +428,22 @@ int vhost_frontend_stop_queue(struct vhost_frontend *fe, uint32_t index)
 
 	msg.payload.state = (struct vhost_user_vring_state){ .index = index };
 	return exchange(fe, &msg, sizeof(msg.payload.state));
+}
+
+int vhost_frontend_ping(struct vhost_frontend *fe, uint64_t now_ms, unsigned int limit_ms)
+{
+	struct vhost_user_msg msg = message(VHOST_USER_GET_FEATURES, 0);
+	struct pollfd answer = { .fd = fe->sock, .events = POLLIN };
+	int ret;
+
+	if (fe->pinged_ms && poll(&answer, 1, 0) > 0)
+		return receive_pong(fe);
+	if (fe->pinged_ms)
+		return now_ms - fe->pinged_ms > limit_ms ? disconnect(fe, -ETIMEDOUT) : 0;
+	ret = send_message(fe, &msg);
+	if (!ret)
+		fe->pinged_ms = now_ms;
+	return ret;
 }
 
 int vhost_frontend_get_report(struct vhost_frontend *fe, struct device_report_wire *report)

@@ -37,16 +37,19 @@ struct vhost_frontend {
 	uint64_t features;	    /* virtio features that the back-end offers */
 	uint64_t protocol_features; /* in force */
 	struct vhost_channel channel;
+	uint64_t pinged_ms; /* when the question was asked that awaits its answer; 0: none does */
+	bool resumed;	    /* queues start where a back-end before this one left them */
 	struct vhost_window windows[VHOST_USER_MAX_FDS];
 	size_t nr_windows;
 };
 
 /*
  * Takes over @sock: features, protocol features, owner, a channel for what the back-end says
- * unasked, and the DMA windows, which are all it ever sees of the guest. 0 or -errno; then release
- * with vhost_frontend_close() and vhost_frontend_close_channel().
+ * unasked, the memory @kept_fd for what a successor of it needs (-1: it will have none), and the DMA
+ * windows, which are all it ever sees of the guest. 0 or -errno; then release with
+ * vhost_frontend_close() and vhost_frontend_close_channel().
  */
-int vhost_frontend_open(struct vhost_frontend *fe, int sock, int deadline_ms,
+int vhost_frontend_open(struct vhost_frontend *fe, int sock, int deadline_ms, int kept_fd,
 			const struct dma_window *windows, size_t nr_windows);
 
 /*
@@ -91,6 +94,12 @@ int vhost_frontend_set_config(struct vhost_frontend *fe, uint32_t offset, const 
 /* Tells which of its features the driver accepted. 0 or -errno. */
 int vhost_frontend_set_features(struct vhost_frontend *fe, uint64_t features);
 
+/*
+ * The same to a back-end with the kept memory of one that the driver has begun with: it goes on as
+ * that. -ENOTSUP when it cannot.
+ */
+int vhost_frontend_resume(struct vhost_frontend *fe, uint64_t features);
+
 /* The eventfds of one queue; they stay the caller's. */
 struct vhost_queue_fds {
 	int kick;
@@ -98,12 +107,19 @@ struct vhost_queue_fds {
 	int err;
 };
 
-/* Starts queue @index from an empty ring. 0 or -errno. */
+/* Starts queue @index from an empty ring, or, after vhost_frontend_resume(), where it was. 0 or -errno. */
 int vhost_frontend_start_queue(struct vhost_frontend *fe, uint32_t index,
 			       const struct virtio_queue *queue, const struct vhost_queue_fds *fds);
 
 /* Stops queue @index: once it returned 0 the back-end touches the ring no more. 0 or -errno. */
 int vhost_frontend_stop_queue(struct vhost_frontend *fe, uint32_t index);
+
+/*
+ * Finds out whether the back-end still answers, without waiting: asks a question, and looks for the
+ * answer the next time. @now_ms: of a clock that is not set, not 0. 0; -ETIMEDOUT when the answer has not
+ * come within @limit_ms; or -errno.
+ */
+int vhost_frontend_ping(struct vhost_frontend *fe, uint64_t now_ms, unsigned int limit_ms);
 
 /* 0, -ENOTSUP when the back-end cannot report (a foreign one), or -errno. */
 int vhost_frontend_get_report(struct vhost_frontend *fe, struct device_report_wire *report);

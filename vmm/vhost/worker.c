@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -37,6 +38,9 @@ enum {
 	CHILD_BACKEND, /* the first of them */
 	CHILD_FDS = CHILD_BACKEND + DEVICE_MAX_BACKENDS,
 };
+
+/* Of -1000 to 1000. */
+#define OOM_SCORE_ADJ "1000"
 
 /* Room for "--backend-fd=N". */
 #define BACKEND_ARG_MAX 24
@@ -106,11 +110,34 @@ static int map_ids(pid_t pid)
 struct child {
 	int exe_fd;
 	int fds[CHILD_FDS];
-	int ready[2]; /* pipe: a byte comes once the ids are mapped */
+	int ready[2]; /* socket pair: a byte asks for ids, a byte answers once they are mapped */
 	bool sandbox;
 	char backends[DEVICE_MAX_BACKENDS][BACKEND_ARG_MAX];
 	char *argv[WORKER_MAX_SETTINGS + DEVICE_MAX_BACKENDS + 5];
 };
+
+/*
+ * Where memory runs out, a device process is the one to go: it will be started again. Who may not
+ * write this goes without.
+ */
+static void offer_to_oom_killer(void)
+{
+	int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	(void)!write(fd, OOM_SCORE_ADJ, sizeof(OOM_SCORE_ADJ) - 1);
+	close(fd);
+}
+
+static bool ask_for_ids(const struct child *child)
+{
+	char byte = 0;
+
+	/* Our own copy of the other end would keep us waiting if our parent died now. */
+	close(child->ready[1]);
+	return write(child->ready[0], &byte, 1) == 1 && read(child->ready[0], &byte, 1) == 1;
+}
 
 /* Only system calls from here to exec. Exit statuses are only seen by a reader of strace. */
 __attribute__((noreturn)) static void run_child(struct child *child)
@@ -118,14 +145,17 @@ __attribute__((noreturn)) static void run_child(struct child *child)
 	static char *const no_environment[] = { NULL };
 	int saved[CHILD_FDS];
 	sigset_t none;
-	char byte;
 
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	/*
+	 * Once minivmm's memory is closed to its own user, so are the files of its children in /proc,
+	 * uid_map among them. What they have of that memory is the copy that exec takes away.
+	 */
+	(void)prctl(PR_SET_DUMPABLE, 1);
+	offer_to_oom_killer();
 	if (child->sandbox) {
-		/* Our own copy of the write end would keep us waiting if our parent died now. */
-		close(child->ready[1]);
-		if (read(child->ready[0], &byte, 1) != 1)
+		if (!ask_for_ids(child))
 			_exit(1);
 		/*
 		 * From nobody outside to root inside; supplementary groups go where that is allowed.
@@ -200,6 +230,7 @@ static void close_pair(int pair[2])
 /* The clone itself, with all descriptors at hand. */
 static int start_child(struct worker *worker, struct child *child, const char *name)
 {
+	char byte;
 	int ret;
 
 	worker->pid = clone_child(child->sandbox, &worker->pidfd);
@@ -215,13 +246,16 @@ static int start_child(struct worker *worker, struct child *child, const char *n
 	}
 	if (!child->sandbox)
 		return 0;
-	ret = map_ids(worker->pid);
+	/* Its end of the pair closes with it, so we do not wait for one that has died. */
+	close(child->ready[0]);
+	child->ready[0] = -1;
+	ret = read(child->ready[1], &byte, 1) == 1 ? map_ids(worker->pid) : -ECHILD;
 	if (ret) {
 		log_error("%s: sandbox: user namespace id map: %s; --sandbox=off runs without",
 			  name, strerror(-ret));
 		return ret;
 	}
-	return write(child->ready[1], "", 1) == 1 ? 0 : -errno;
+	return send(child->ready[1], "", 1, MSG_NOSIGNAL) == 1 ? 0 : -errno;
 }
 
 int worker_start(struct worker *worker, int exe_fd, const struct worker_request *request)
@@ -233,7 +267,8 @@ int worker_start(struct worker *worker, int exe_fd, const struct worker_request 
 
 	*worker = (struct worker){ .pidfd = -1, .control = -1, .log = -1 };
 	if (null < 0 || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, control) < 0 ||
-	    pipe2(log, O_CLOEXEC | O_NONBLOCK) < 0 || pipe2(child.ready, O_CLOEXEC) < 0) {
+	    pipe2(log, O_CLOEXEC | O_NONBLOCK) < 0 ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, child.ready) < 0) {
 		ret = -errno;
 		log_error("%s: device process: %s", request->name, strerror(-ret));
 	} else {

@@ -18,12 +18,16 @@ finish_guest() {
 	expect_status 0
 }
 
-# One mapping that is shared, the pool; and of memory files nothing else either.
+# Two mappings are shared: the pool, and the page for the process after it. Of memory files nothing else.
 case_process_maps() {
-	local shared range
+	local shared kept range
 	start_with_disk
 	shared=$(awk '$2 ~ /s$/' "/proc/$device/maps")
 	finish_guest
+	kept=$(grep '/memfd:device-kept (deleted)$' <<<"$shared")
+	shared=$(grep -v '/memfd:device-kept (deleted)$' <<<"$shared")
+	range=${kept%% *}
+	[ $((0x${range#*-} - 0x${range%-*})) -eq 4096 ] || fail "kept memory: $kept"
 	[ "$(wc -l <<<"$shared")" -eq 1 ] || fail "shared mappings: $shared"
 	[[ $shared == *" rw-s 00000000 "*"/memfd:dma-pool (deleted)" ]] || fail "mapping: $shared"
 	range=${shared%% *}
@@ -73,7 +77,8 @@ case_process_vmm() {
 	start_with_disk
 	memfds=$(for fd in "/proc/$vmm/fd"/*; do readlink "$fd"; done | grep memfd)
 	finish_guest
-	[ "$memfds" = "/memfd:dma-pool (deleted)" ] || fail "memory files: $memfds"
+	[ "$memfds" = "/memfd:dma-pool (deleted)
+/memfd:device-kept (deleted)" ] || fail "memory files: $memfds"
 }
 
 # Two disks, two processes: neither has the other's pool, or its file.
@@ -85,12 +90,13 @@ case_process_two_apart() {
 	wait_out '^waiting'
 	mapfile -t pids < <(device_pids)
 	[ ${#pids[@]} -eq 2 ] || fail "device processes: ${pids[*]}"
-	# Device and inode of the one shared mapping.
-	first=$(awk '$2 ~ /s$/ { print $4, $5 }' "/proc/${pids[0]}/maps")
-	second=$(awk '$2 ~ /s$/ { print $4, $5 }' "/proc/${pids[1]}/maps")
+	# Device and inode of what they share with somebody: the pool and the kept memory.
+	first=$(awk '$2 ~ /s$/ { print $4, $5 }' "/proc/${pids[0]}/maps" | sort)
+	second=$(awk '$2 ~ /s$/ { print $4, $5 }' "/proc/${pids[1]}/maps" | sort)
 	files=$(for pid in "${pids[@]}"; do readlink "/proc/$pid/fd/4"; done)
 	finish_guest
-	[ -n "$first" ] && [ "$first" != "$second" ] || fail "pools: $first and $second"
+	[ -n "$first" ] && [ -z "$(comm -12 <(echo "$first") <(echo "$second"))" ] ||
+		fail "shared memory: $first and $second"
 	[ "$files" = "$work/disk
 $work/other" ] || fail "files: $files"
 }

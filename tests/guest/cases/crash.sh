@@ -1,0 +1,110 @@
+# shellcheck shell=bash disable=SC2034,SC2154
+# SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause
+#
+# Device processes that end while they work: others go on in their place, and no request is lost.
+# HOSTILE_SCALE=N makes N times as many of them end.
+
+crashes=$((8 * ${HOSTILE_SCALE:-1}))
+
+# crash_often WAY...: ends the only device process $crashes times, each time after a moment, in one
+# WAY after the other: a signal's name.
+crash_often() {
+	local i pid ways=("$@")
+	for ((i = 0; i < crashes; i++)); do
+		pid=$(device_pids | head -n 1)
+		[ -n "$pid" ] || fail "no device process after $i ends"
+		kill "-${ways[i % ${#ways[@]}]}" "$pid"
+		wait_restarts $((i + 1))
+		sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
+	done
+}
+
+# Until minivmm has told of $1 restarts.
+wait_restarts() {
+	local i
+	for ((i = 0; i < 200; i++)); do
+		[ "$(grep -c 'restarted in [0-9]* ms$' "$work/err")" -lt "$1" ] || return 0
+		sleep 0.05
+	done
+	fail "no restart number $1: $(tail -n 3 "$work/err")"
+}
+
+# Whatever the guest had acknowledged is on the disk, and it read what it had written.
+crash_disk() {
+	local ways=$1
+	shift
+	make_disk disk 4
+	start_guest --cmdline "quiet test=crash-disk mib=4" --disk disk \
+		--restart-limit 100/1 "$@"
+	wait_out '^started'
+	# shellcheck disable=SC2086 # words
+	crash_often $ways
+	echo go >"$work/in"
+	wait_guest
+	expect_status 0
+	[ "$(guest_value sum)" = "$(sum_of disk)" ] || fail "the disk holds something else"
+	expect_report ".devices[0].restarts == $crashes"
+	expect_report '.devices[0].failure == null'
+}
+
+case_crash_disk() {
+	crash_disk "KILL SEGV" --restricted-dma
+	expect_confined
+}
+
+case_crash_disk_pci() {
+	crash_disk "ABRT STOP SYS" --restricted-dma --transport pci
+	expect_confined
+}
+
+# All at once, twice in a row: the second time perhaps while they start.
+case_crash_all_at_once() {
+	local pid
+	make_disk disk 4
+	make_disk other 1
+	start_guest --cmdline "quiet test=crash-disk mib=4" --restricted-dma --disk disk --disk other \
+		--rng --restart-limit 100/1
+	wait_out '^started'
+	for _ in 1 2 3; do
+		for pid in $(device_pids); do kill -KILL "$pid"; done
+		for pid in $(device_pids); do kill -KILL "$pid" 2>/dev/null || true; done
+		sleep 1
+	done
+	[ "$(device_pids | wc -l)" -eq 3 ] || fail "device processes: $(device_pids | wc -l)"
+	echo go >"$work/in"
+	wait_guest
+	expect_status 0
+	[ "$(guest_value sum)" = "$(sum_of disk)" ] || fail "the disk holds something else"
+	expect_report '[.devices[] | .restarts >= 3] | all'
+}
+
+# disk_pid FILE: of the process that has it.
+disk_pid() {
+	local pid
+	for pid in $(device_pids); do
+		[ "$(readlink "/proc/$pid/fd/4")" != "$work/$1" ] || echo "$pid"
+	done
+}
+
+# The fifth end within ten seconds is the last one; the guest and its other devices go on.
+case_crash_loop() {
+	local i
+	make_disk disk 4
+	make_disk other 1
+	start_guest --cmdline "quiet test=crash-disk mib=4" --restricted-dma --disk disk --disk other
+	wait_out '^started'
+	for i in 1 2 3 4; do
+		kill -KILL "$(disk_pid other)"
+		wait_restarts "$i"
+	done
+	kill -KILL "$(disk_pid other)"
+	sleep 0.5
+	[ -z "$(disk_pid other)" ] || fail "it was started once more"
+	echo go >"$work/in"
+	wait_guest
+	expect_status 106
+	expect_err '^minivmm: blk1: device process failed: killed by signal 9'
+	expect_report '.devices[0].verdict == "confined" and .devices[0].restarts == 0'
+	expect_report '.devices[1].verdict == "failed" and .devices[1].restarts == 4'
+	[ "$(guest_value sum)" = "$(sum_of disk)" ] || fail "the other disk holds something else"
+}
