@@ -75,7 +75,7 @@ $(BUILD)/flags: FORCE
 	@echo '$(flags)' | cmp -s - $@ || echo '$(flags)' >$@
 FORCE:
 
-.PHONY: setup images run shell test unit clang sanitize check-arch check-headers lint guest-test bench
+.PHONY: setup images run shell test unit device-test clang sanitize check-arch check-headers lint guest-test bench
 setup: ## install the Debian packages that everything here needs
 	tests/install-packages
 images: ## build the guest images and the emulated host
@@ -93,7 +93,10 @@ test: setup ## set everything up and pass all tests
 # Most tests wait for somebody most of the time, so many run at once.
 unit: $(BUILD)/unit-tests all ## run the unit tests (UNIT_ARGS: their options)
 	tests/check/unit $(BUILD)/unit-tests --timeout 60 -j$$((3 * $$(nproc))) $(UNIT_ARGS)
-clang: ## the same with clang, in build/clang
+device-test: $(BUILD)/unit-tests all ## run those of devices against sandboxed processes
+	MINIVMM_DEVICE=$(BUILD)/minivmm-device MINIVMM_DEVICE_SANDBOX=full tests/check/unit \
+		$(BUILD)/unit-tests --timeout 60 -j$$((3 * $$(nproc))) --filter 'device_*/*' $(UNIT_ARGS)
+clang: ## the unit tests with clang, in build/clang
 	+$(MAKE) CC=clang BUILD=$(BUILD)/clang unit
 sanitize: ## the same with ASan and UBSan, in build/sanitize
 	+$(MAKE) SANITIZE=1 BUILD=$(BUILD)/sanitize unit

@@ -20,6 +20,7 @@
 
 #include "devices/core/backend.h"
 #include "devices/core/sandbox.h"
+#include "tests/unit/mock_process.h"
 
 #define MAX_ARGS (DEVICE_MAX_BACKENDS + 16)
 
@@ -113,13 +114,15 @@ static void map_user(pid_t pid)
 }
 
 static void run_device(const char *kind, const struct device_options *options, int sock,
-		       bool confined, bool foreign)
+		       bool confined, bool foreign, int log)
 {
 	/* It believes to serve minivmm on any socket that it is given. */
 	const char *executable = foreign ? NULL : getenv("MINIVMM_DEVICE");
 
 	/* What a device says of bad messages would be all over the results; a missing layer is news. */
-	if (!confined)
+	if (log >= 0)
+		dup2(log, STDERR_FILENO);
+	else if (!confined)
 		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
@@ -131,9 +134,13 @@ static void run_device(const char *kind, const struct device_options *options, i
 static void start_process(struct mock_frontend *fe, const char *kind,
 			  const struct device_options *options, bool confined, bool foreign)
 {
-	int pair[2], gate[2];
+	int pair[2], gate[2], log = -1;
 	char byte;
 
+	if (!foreign && mock_process_wanted()) {
+		confined = true;
+		log = mock_process_log(fe);
+	}
 	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	cr_assert_eq(pipe2(gate, O_CLOEXEC), 0);
 	fe->sock = pair[0];
@@ -143,7 +150,7 @@ static void start_process(struct mock_frontend *fe, const char *kind,
 		close(pair[0]);
 		close(gate[1]);
 		if (read(gate[0], &byte, 1) == 0)
-			run_device(kind, options, pair[1], confined, foreign);
+			run_device(kind, options, pair[1], confined, foreign, log);
 		_exit(126);
 	}
 	if (confined)
@@ -151,6 +158,8 @@ static void start_process(struct mock_frontend *fe, const char *kind,
 	close(gate[0]);
 	close(gate[1]);
 	close(pair[1]);
+	if (log >= 0)
+		close(log);
 }
 
 static void start(struct mock_frontend *fe, const char *kind, const struct device_options *options,
@@ -158,6 +167,7 @@ static void start(struct mock_frontend *fe, const char *kind, const struct devic
 {
 	memset(fe, 0, sizeof(*fe));
 	fe->kept_fd = -1;
+	fe->log = -1;
 	fe->window = (struct vhost_user_memory_region){ MOCK_BASE, MOCK_POOL, MOCK_USER_BASE, 0 };
 	fe->protocol_features =
 		1ull << VHOST_USER_PROTOCOL_F_MQ | 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK |
@@ -186,8 +196,11 @@ int mock_wait(struct mock_frontend *fe)
 	int status = 0;
 
 	for (int ms = 0; ms < MOCK_TIMEOUT; ms += 5) {
-		if (waitpid(fe->pid, &status, WNOHANG) == fe->pid)
+		if (waitpid(fe->pid, &status, WNOHANG) == fe->pid) {
+			cr_expect(mock_fences_intact(fe), "bytes beside the pool have changed");
+			mock_process_check_log(fe);
 			return status;
+		}
 		usleep(5000);
 	}
 	kill(fe->pid, SIGKILL);
@@ -198,6 +211,7 @@ int mock_wait(struct mock_frontend *fe)
 
 int mock_stop(struct mock_frontend *fe)
 {
+	mock_process_check_memory(fe);
 	close(fe->sock);
 	fe->sock = -1;
 	return mock_wait(fe);
@@ -274,19 +288,42 @@ void mock_negotiate(struct mock_frontend *fe, uint64_t without_features)
 
 static int send_window(struct mock_frontend *fe)
 {
-	const struct vhost_user_memory memory = { .nregions = 1, .regions = { fe->window } };
+	struct vhost_user_memory memory = { .nregions = 1, .regions = { fe->window } };
 
+	memory.regions[0].mmap_offset += MOCK_FENCE;
 	return mock_ack(fe, VHOST_USER_SET_MEM_TABLE, &memory, 40, fe->pool_fd);
+}
+
+static uint8_t fence_byte(size_t i)
+{
+	return (uint8_t)(i * 7 + (i >> 8) + 1);
+}
+
+bool mock_fences_intact(const struct mock_frontend *fe)
+{
+	bool intact = true;
+
+	for (size_t i = 0; fe->pool && i < MOCK_FENCE; i++)
+		intact &= fe->pool[i - MOCK_FENCE] == fence_byte(i) &&
+			  fe->pool[i + MOCK_POOL] == fence_byte(i);
+	return intact;
 }
 
 void mock_share_pool(struct mock_frontend *fe)
 {
+	const size_t len = MOCK_FENCE + MOCK_POOL + MOCK_FENCE;
+	uint8_t *file;
+
 	fe->pool_fd = memfd_create("pool", MFD_CLOEXEC);
 	cr_assert_geq(fe->pool_fd, 0);
-	cr_assert_eq(ftruncate(fe->pool_fd, MOCK_POOL), 0);
-	fe->pool = mmap(NULL, MOCK_POOL, PROT_READ | PROT_WRITE, MAP_SHARED, fe->pool_fd, 0);
-	cr_assert_neq(fe->pool, MAP_FAILED);
+	cr_assert_eq(ftruncate(fe->pool_fd, len), 0);
+	file = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fe->pool_fd, 0);
+	cr_assert_neq(file, MAP_FAILED);
+	fe->pool = file + MOCK_FENCE;
+	for (size_t i = 0; i < MOCK_FENCE; i++)
+		fe->pool[i - MOCK_FENCE] = fe->pool[i + MOCK_POOL] = fence_byte(i);
 	cr_assert_eq(send_window(fe), 0);
+	fe->memory = mock_process_memory(fe);
 }
 
 int mock_move_pool(struct mock_frontend *fe, uint64_t base, uint64_t user_base)

@@ -16,6 +16,7 @@
 #define MOCK_BASE      0x80000000ull	 /* DMA address of the window */
 #define MOCK_USER_BASE 0x7f0000000000ull /* ... and as SET_VRING_ADDR names it */
 #define MOCK_POOL      (20ull << 20)	 /* a megabyte for each queue */
+#define MOCK_FENCE     65536		 /* bytes of the file on either side of the pool */
 #define MOCK_TIMEOUT   2000		 /* milliseconds for any answer */
 
 struct mock_frontend {
@@ -25,8 +26,10 @@ struct mock_frontend {
 	uint64_t features;	    /* negotiated */
 	int kept_fd;		    /* memory for a successor; -1: none */
 	int pool_fd;
-	uint8_t *pool;				/* all of the file */
+	uint8_t *pool; /* MOCK_POOL bytes of the file, between two fences */
 	struct vhost_user_memory_region window; /* what the device is to have of it */
+	int log;				/* its stderr, see mock_process.h; -1: not ours */
+	unsigned long memory;			/* KiB of its own when it got the window */
 	struct mock_driver queues[DEVICE_MAX_QUEUES];
 	int kick[DEVICE_MAX_QUEUES];
 	int call[DEVICE_MAX_QUEUES];
@@ -35,7 +38,8 @@ struct mock_frontend {
 
 /*
  * Starts a device. @confined: in namespaces of its own with the whole sandbox. The process is a
- * fork of the test, or the executable that the environment variable MINIVMM_DEVICE names.
+ * fork of the test, or the executable that the environment variable MINIVMM_DEVICE names; that one
+ * is always confined when MINIVMM_DEVICE_SANDBOX is set (mock_process.h).
  */
 void mock_start(struct mock_frontend *fe, const char *kind, const struct device_options *options,
 		bool confined);
@@ -54,7 +58,10 @@ void mock_keep(struct mock_frontend *fe);
 void mock_succeed(struct mock_frontend *fe, const char *kind, const struct device_options *options,
 		  bool confined, unsigned int nr_queues);
 
-/* Closes the connection and returns how the process ended, as waitpid() tells. */
+/*
+ * Closes the connection and returns how the process ended, as waitpid() tells. A test fails here when
+ * a byte beside the pool has changed, and when a process in its sandbox has grown or talked too much.
+ */
 int mock_stop(struct mock_frontend *fe);
 
 /* How the process ended by itself, without closing the connection. */
@@ -76,9 +83,15 @@ uint64_t mock_get_u64(struct mock_frontend *fe, uint32_t request);
 
 /* The steps of a connection, in order; each asserts that the back-end agrees. */
 void mock_negotiate(struct mock_frontend *fe, uint64_t without_features);
-/* By fe->window, which mock_start() sets to all of a pool of MOCK_POOL bytes at MOCK_BASE. */
+/*
+ * By fe->window, which mock_start() sets to all of a pool of MOCK_POOL bytes at MOCK_BASE. The file
+ * is longer: what lies before and behind the pool is filled with a pattern that must stay.
+ */
 void mock_share_pool(struct mock_frontend *fe);
 void mock_start_queue(struct mock_frontend *fe, unsigned int index, uint16_t size);
+
+/* Are the bytes beside the pool as they were? */
+bool mock_fences_intact(const struct mock_frontend *fe);
 
 /* Tells new addresses of the same window; returns what mock_ack() does. */
 int mock_move_pool(struct mock_frontend *fe, uint64_t base, uint64_t user_base);

@@ -185,10 +185,12 @@ static const struct {
 	uint32_t nregions;
 	struct vhost_user_memory_region regions[2];
 } other_tables[] = {
-	{ "smaller", 1, { { MOCK_BASE, 4096, MOCK_BASE, 0 } } },
+	{ "smaller", 1, { { MOCK_BASE, 4096, MOCK_BASE, MOCK_FENCE } } },
 	{ "other place in the file", 1, { { MOCK_BASE, MOCK_POOL, MOCK_BASE, 4096 } } },
-	{ "one more", 2, { { MOCK_BASE, MOCK_POOL, MOCK_BASE, 0 }, { 0x1000, 4096, 0x1000, 0 } } },
-	{ "wraps", 1, { { UINT64_MAX - 4095, MOCK_POOL, 0, 0 } } },
+	{ "one more",
+	  2,
+	  { { MOCK_BASE, MOCK_POOL, MOCK_BASE, MOCK_FENCE }, { 0x1000, 4096, 0x1000, 0 } } },
+	{ "wraps", 1, { { UINT64_MAX - 4095, MOCK_POOL, 0, MOCK_FENCE } } },
 };
 
 Test(device_backend, a_later_table_cannot_change_what_is_mapped)
@@ -218,7 +220,7 @@ Test(device_backend, windows_do_not_move_while_a_queue_runs)
 {
 	const struct vhost_user_memory memory = {
 		.nregions = 1,
-		.regions = { { MOCK_BASE, MOCK_POOL, MOCK_USER_BASE, 0 } },
+		.regions = { { MOCK_BASE, MOCK_POOL, MOCK_USER_BASE, MOCK_FENCE } },
 	};
 
 	mock_connect(&fe, 1, 64);

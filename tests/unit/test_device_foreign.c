@@ -39,7 +39,7 @@ static int send_table(const struct vhost_user_memory_region *regions, uint32_t n
 static struct vhost_user_memory_region region(uint64_t offset, uint64_t size)
 {
 	return (struct vhost_user_memory_region){ MOCK_BASE + offset, size, MOCK_USER_BASE + offset,
-						  offset };
+						  MOCK_FENCE + offset };
 }
 
 /* The device fills the @len bytes at @addr. */
@@ -112,17 +112,19 @@ Test(device_foreign, windows_change_in_the_sandbox)
 Test(device_foreign, windows_of_another_file)
 {
 	const struct vhost_user_memory_region all[] = { region(0, MOCK_POOL) };
+	const size_t len = MOCK_FENCE + MOCK_POOL + MOCK_FENCE;
 	int other = memfd_create("other", MFD_CLOEXEC);
-	uint8_t *old;
+	uint8_t *old, *file;
 
-	cr_assert_eq(ftruncate(other, MOCK_POOL), 0);
+	cr_assert_eq(ftruncate(other, len), 0);
 	mock_start_foreign(&fe, "rng", &no_options, false);
 	mock_connect(&fe, 1, 64);
 	expect_filled(MOCK_BASE + HALF, 64, "first file");
 	old = fe.pool;
-	fe.pool = mmap(NULL, MOCK_POOL, PROT_READ | PROT_WRITE, MAP_SHARED, other, 0);
-	cr_assert_neq(fe.pool, MAP_FAILED);
-	memcpy(fe.pool, old, MOCK_POOL);
+	file = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, other, 0);
+	cr_assert_neq(file, MAP_FAILED);
+	memcpy(file, old - MOCK_FENCE, len);
+	fe.pool = file + MOCK_FENCE;
 	memset(old, 0, MOCK_POOL);
 	fe.queues[0].mem = fe.pool;
 	cr_expect_eq(send_table(all, 1, other), 0);
