@@ -271,9 +271,11 @@ static bool console_handle_queue(struct device *device, unsigned int index)
 	bool multiport = console->multiport;
 	struct console_port *port = port_of_queue(console, index);
 
-	if (port)
+	if (port) {
+		console_port_listen(device, port);
 		return index % 2 == CONSOLE_QUEUE_INPUT ? console_port_receive(device, port)
 							: console_port_send(device, port);
+	}
 	if (!multiport)
 		return false;
 	return index == CONSOLE_QUEUE_CONTROL_INPUT ? console_control_tell(device)

@@ -82,8 +82,15 @@ static void accept_peer(struct device *device, struct console_port *port)
 {
 	int fd = accept4(port->listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-	if (fd < 0)
+	if (fd < 0) {
+		/*
+		 * Without a descriptor or memory: not again until the next peer comes, or the guest
+		 * does something with the port.
+		 */
+		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+			device_watch(device, port->listener, EPOLLIN | EPOLLET);
 		return;
+	}
 	port->peer.fd = fd;
 	port->input = port->output = &port->peer;
 	port->hung_up = false;
