@@ -208,15 +208,17 @@ Test(device_blk, a_queue_full_of_flushes)
 	cr_expect_eq(mock_report(&b.fe).request_errors, 0);
 }
 
+#define PIECE (4u << 20)
+
 /* As many descriptors as there are, all of the same memory: the device needs no more than that. */
-Test(device_blk, a_request_of_254_mebibytes)
+Test(device_blk, a_request_of_a_gibibyte)
 {
-	const struct virtq_desc data = { MOCK_BASE + 0x200000, 1 << 20, W | 1, 0 };
+	const struct virtq_desc data = { MOCK_BASE + 0x200000, PIECE, W | 1, 0 };
 	struct mock_driver *driver = &b.fe.queues[0];
 	struct virtq_desc *table = mock_desc_table(driver);
 	uint64_t header = mock_alloc(driver, 32);
 
-	cr_assert_eq(ftruncate(b.file, 254 << 20), 0);
+	cr_assert_eq(ftruncate(b.file, 254 * PIECE), 0);
 	blk_bench_config(&b);
 	memset(mock_ptr(driver, header), 0, 16);
 	mock_set_desc(table, 0, (struct virtq_desc){ header, 16, 1, 1 });
@@ -226,7 +228,7 @@ Test(device_blk, a_request_of_254_mebibytes)
 	}
 	mock_set_desc(table, 255, (struct virtq_desc){ header + 16, 1, W, 0 });
 	mock_submit(driver, 0);
-	cr_expect_eq(mock_complete(&b.fe, 0).len, (254 << 20) + 1);
+	cr_expect_eq(mock_complete(&b.fe, 0).len, 254 * PIECE + 1);
 	cr_expect_eq(*(uint8_t *)mock_ptr(driver, header + 16), OK);
 }
 
