@@ -124,8 +124,9 @@ static void run_device(const char *kind, const struct device_options *options, i
 		dup2(log, STDERR_FILENO);
 	else if (!confined)
 		dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
+	/* An executable has to do this by itself. */
+	signal(SIGPIPE, executable ? SIG_DFL : SIG_IGN);
+	signal(SIGXFSZ, executable ? SIG_DFL : SIG_IGN);
 	if (executable)
 		run_executable(executable, kind, options, sock, confined);
 	_exit(run_here(kind, options, sock, confined, foreign));

@@ -287,6 +287,24 @@ Test(device_blk, read_only)
 	cr_expect_eq(data[0], 3);
 }
 
+/* It may still try. */
+Test(device_blk, read_only_to_a_driver_that_has_not_noticed)
+{
+	static const char *const settings[] = { "ro", NULL };
+	const struct blk_request write = { "write", OUT, 3, 16, 0, 512, 0, 0, 1, W, IOERR, 1 };
+	uint8_t data[512] = { 0 };
+
+	tear_down();
+	blk_bench_start(&b, blk_bench_file(SECTORS, TAIL), settings, 1, 256);
+	mock_stop_queue(&b.fe, 0);
+	cr_assert_eq(mock_ack_u64(&b.fe, VHOST_USER_SET_FEATURES, b.fe.features & ~(1ull << 5), -1),
+		     0);
+	mock_start_queue(&b.fe, 0, 256);
+	blk_bench_perform(&b, &write, data);
+	blk_bench_read(&b, 3, 512, 0, data);
+	cr_expect_eq(data[0], 3);
+}
+
 Test(device_blk, a_file_that_shrinks_is_an_error_for_the_guest)
 {
 	const struct blk_request gone = { "gone", IN, 50, 16, 0, 1024, W, 0, 1, W, IOERR, 1 };

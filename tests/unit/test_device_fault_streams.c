@@ -3,6 +3,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -144,6 +145,21 @@ Test(device_fault_streams, console_input, .init = start_console, .fini = stop_co
 	console_expect_host_reads(end, "out");
 }
 
+/* In its sandbox the process is the first of its pid namespace, and hears no such signal anyway. */
+Test(device_fault_streams, console_output_to_nobody_without_a_sandbox)
+{
+	int pair[2];
+
+	mock_use_process();
+	unsetenv("MINIVMM_DEVICE_SANDBOX");
+	cr_assert_eq(pipe2(pair, O_CLOEXEC), 0);
+	console_connect(&console, &pair[1], 1, NULL, 2, false);
+	close(pair[0]);
+	console_write(&console, 0, 0, "lost");
+	mock_wait_used(&console, console_out(0));
+	cr_expect_eq(mock_stop(&console), 0);
+}
+
 /*
  * No descriptor or no memory for a peer: it waits, nobody spins, and what happens next at the port lets
  * it in.
@@ -168,7 +184,8 @@ Test(device_fault_streams, console_peers_that_cannot_be_taken, .init = mock_use_
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 		int peer = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
-		begin_faults(&console, (struct fault){ SYS_accept4, 0, 1000000, errors[i], 0 }, none);
+		begin_faults(&console, (struct fault){ SYS_accept4, 0, 1000000, errors[i], 0 },
+			     none);
 		cr_assert_eq(connect(peer, (struct sockaddr *)&addr, len), 0);
 		usleep(100 * 1000);
 		cr_expect_leq(atomic_load(&tracer.seen), 3, "%s: tried %u times",
@@ -205,17 +222,19 @@ static void stop_vsock(void)
 Test(device_fault_streams, vsock_clients_that_cannot_be_taken, .init = start_vsock,
      .fini = stop_vsock)
 {
-	static const int errors[] = { EMFILE, ENFILE, ENOMEM, ECONNABORTED };
+	static const int errors[] = { EMFILE, ENFILE, ENOMEM, ENOBUFS };
 
 	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
 		struct bench_packet packet;
 		int client;
 
-		begin_faults(&vsock.fe, (struct fault){ SYS_accept4, 0, 1, errors[i], 0 }, none);
+		begin_faults(&vsock.fe, (struct fault){ SYS_accept4, 0, 1000000, errors[i], 0 },
+			     none);
 		client = bench_client(&vsock, "CONNECT 52\n");
 		usleep(100 * 1000);
-		cr_expect_leq(atomic_load(&tracer.seen), 3, "%s", strerror(errors[i]));
-		cr_expect_eq(fault_tracer_stop(&tracer), 1, "%s", strerror(errors[i]));
+		cr_expect_leq(atomic_load(&tracer.seen), 3, "%s: tried %u times",
+			      strerror(errors[i]), atomic_load(&tracer.seen));
+		fault_tracer_stop(&tracer);
 		mock_expect_idle(&vsock.fe, strerror(errors[i]));
 		/* A packet of the guest that means nothing, and it is tried again. */
 		bench_send(&vsock, VSOCK_OP_RST, 9, 9, 0, NULL, 0);

@@ -86,10 +86,17 @@ case_faults_image_size() {
 	[ "$(stat -c %s disk)" -eq $((8 << 20)) ] || fail "the image has $(stat -c %s disk) bytes"
 }
 
+# own_memory PID...: KiB of theirs in RAM. What is larger than 8 MiB is the guest's, or only reserved.
+own_memory() {
+	local pid
+	for pid; do cat "/proc/$pid/smaps"; done |
+		awk '/^Size:/ { own = $2 <= 8192 } /^Anonymous:/ && own { kib += $2 } END { print kib + 0 }'
+}
+
 # flood_console ARG...: nobody reads what the guest writes without end. minivmm does what it is told
-# within a second, and has nothing to say about it.
+# within a second, has nothing to say about it, and grows by no more than 4 MiB with its processes.
 flood_console() {
-	local line='' start
+	local line='' start before after
 	mkfifo pipe
 	exec 5<>pipe
 	"$minivmm" --timeout "$timeout" --kernel "$kernel" --initrd "$initramfs" \
@@ -99,8 +106,13 @@ flood_console() {
 		read -r -t "$timeout" line <&5 || fail "nothing is written: $(head -c 600 err)"
 		line=${line%$'\r'}
 	done
+	# shellcheck disable=SC2046 # a list of them
+	before=$(own_memory "$vmm" $(device_pids))
 	sleep 2
 	! ended "$vmm" || fail "it has ended: $(head -c 600 err)"
+	# shellcheck disable=SC2046
+	after=$(own_memory "$vmm" $(device_pids))
+	[ $((after - before)) -le 4096 ] || fail "memory: $before KiB, then $after KiB"
 	start=$(date +%s%N)
 	kill -TERM "$vmm"
 	wait_guest
