@@ -31,6 +31,9 @@ static int find_flags(int fd, bool read_only, bool direct)
 		return -errno;
 	if ((flags & O_ACCMODE) == O_WRONLY || ((flags & O_ACCMODE) == O_RDONLY && !read_only))
 		return -EACCES;
+	/* Linux would have pwrite() append, whatever the offset. */
+	if (flags & O_APPEND && !read_only)
+		return -EACCES;
 	if (!direct || flags & O_DIRECT)
 		return flags;
 	if (fcntl(fd, F_SETFL, flags | O_DIRECT))

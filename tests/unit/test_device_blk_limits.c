@@ -163,6 +163,9 @@ Test(device_blk_limits, backends_that_make_no_disk)
 	cr_expect_eq(create(&other, open("/proc/self/exe", O_RDONLY | O_CLOEXEC), NULL), -EACCES);
 	cr_expect_eq(create(&other, open("/tmp", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600), NULL),
 		     -EACCES);
+	cr_expect_eq(
+		create(&other, open("/tmp", O_TMPFILE | O_RDWR | O_APPEND | O_CLOEXEC, 0600), NULL),
+		-EACCES, "writes would go to the end");
 	cr_expect_eq(create(&other, 1000, NULL), -EBADF);
 	cr_expect_eq(create(&other, open("/proc/self/exe", O_RDONLY | O_CLOEXEC), "ro"), 0);
 	device_destroy(&other);
