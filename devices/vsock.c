@@ -109,7 +109,7 @@ static uint32_t fill_next(struct vsock *vsock, struct dma_buffers *room)
 
 /*
  * Clients of the host wait in the backlog until the guest has a driver. They do so too when there
- * are no descriptors left: what the guest does next, or another connection, tries again.
+ * are no descriptors left: the next client, what the guest does, or another connection tries again.
  */
 static void listen_again(struct vsock *vsock)
 {

@@ -18,11 +18,15 @@ void vsock_accept(struct vsock *vsock)
 	int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd < 0) {
-		/* Without descriptors or memory the client waits where it is, see vsock.c. */
+		/*
+		 * Without descriptors or memory the client waits where it is, see vsock.c. The next
+		 * one that comes is an edge.
+		 */
 		if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
-			device_watch(vsock->device, listener, 0);
+			device_watch(vsock->device, listener, EPOLLIN | EPOLLET);
 		return;
 	}
+	device_watch(vsock->device, listener, EPOLLIN);
 	if (!vsock_open(vsock, VSOCK_GREETING, fd))
 		close(fd);
 }
