@@ -18,11 +18,11 @@
 
 void mock_use_process(void)
 {
-	char path[PATH_MAX] = "";
-	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - sizeof("minivmm-device"));
+	char self[PATH_MAX] = "", path[PATH_MAX + 16];
 
-	cr_assert_gt(len, 0);
-	strcpy(strrchr(path, '/') + 1, "minivmm-device");
+	cr_assert_gt(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
+	*strrchr(self, '/') = 0;
+	snprintf(path, sizeof(path), "%s/minivmm-device", self);
 	setenv("MINIVMM_DEVICE", path, 0);
 	setenv("MINIVMM_DEVICE_SANDBOX", "full", 1);
 }

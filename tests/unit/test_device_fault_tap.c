@@ -59,9 +59,10 @@ Test(device_fault_tap, frames_that_cannot_be_sent)
 		{ EIO, 1, false },    { ENOBUFS, 1, false }, { ENOMEM, 1, false },
 		{ EFAULT, 1, false }, { EBADFD, 1, false },
 	};
+	const uint16_t nr = sizeof(rows) / sizeof(rows[0]);
 	uint64_t errors = 0;
 
-	for (uint16_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (uint16_t i = 0; i < nr; i++) {
 		frame[ETH_LEN] = i;
 		begin_fault(SYS_writev, rows[i].count, rows[i].error);
 		net_send(&b, 0, frame, 60);
@@ -85,9 +86,10 @@ Test(device_fault_tap, frames_that_cannot_be_received)
 		int error;
 		unsigned int count;
 	} rows[] = { { EINTR, 3 }, { EAGAIN, 1 }, { EINVAL, 1 } };
+	const uint16_t nr = sizeof(rows) / sizeof(rows[0]);
 	const struct net_header plain = { 0 };
 
-	for (uint16_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+	for (uint16_t i = 0; i < nr; i++) {
 		uint64_t addr;
 
 		begin_fault(SYS_readv, rows[i].count, rows[i].error);
