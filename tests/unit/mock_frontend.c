@@ -395,6 +395,8 @@ void mock_succeed(struct mock_frontend *fe, const char *kind, const struct devic
 	close(fe->sock);
 	kill(fe->pid, SIGKILL);
 	(void)waitpid(fe->pid, NULL, 0);
+	if (fe->log >= 0)
+		close(fe->log);
 	start_process(fe, kind, options, confined, false);
 	cr_assert_eq(mock_ack_u64(fe, VHOST_USER_SET_PROTOCOL_FEATURES, fe->protocol_features, -1),
 		     0);
