@@ -19,6 +19,9 @@
 /* A vCPU thread only handles exits: no deep calls, no large locals. */
 #define VCPU_STACK_SIZE (64ul * 1024)
 
+/* How often a vCPU may refuse to run, one time after the other, before it is believed. */
+#define MAX_REFUSALS 16
+
 int vcpu_ioctl(const struct vcpu *vcpu, unsigned long request, const char *name, void *arg)
 {
 	int ret = ioctl(vcpu->fd, request, arg);
@@ -148,23 +151,43 @@ static void note_halt(struct vcpu *vcpu)
 			     (mp.mp_state == KVM_MP_STATE_HALTED && !vcpu->run->if_flag));
 }
 
+/*
+ * A vCPU that waits to be started says EAGAIN when it has been woken. KVM also says so where it lacks
+ * something that it needs to run at all, such as a thread of its own, and then for ever.
+ */
+static bool is_worth_another_try(const struct vcpu *vcpu, int err, unsigned int *refusals)
+{
+	struct kvm_mp_state mp;
+
+	if (err != EAGAIN) {
+		*refusals = 0;
+		return err == EINTR;
+	}
+	if (ioctl(vcpu->fd, KVM_GET_MP_STATE, &mp) == 0 &&
+	    mp.mp_state == KVM_MP_STATE_UNINITIALIZED)
+		return true;
+	return ++*refusals < MAX_REFUSALS;
+}
+
 static void *vcpu_thread(void *opaque)
 {
 	struct vcpu *vcpu = opaque;
+	unsigned int refusals = 0; /* in a row */
 
 	while (!atomic_load(&vcpu->stop)) {
-		if (ioctl(vcpu->fd, KVM_RUN, 0) == 0) {
+		int err = ioctl(vcpu->fd, KVM_RUN, 0) < 0 ? errno : 0;
+
+		if (!err) {
+			refusals = 0;
 			handle_exit(vcpu);
-			continue;
-		}
-		if (errno == EINTR || errno == EAGAIN) {
+		} else if (is_worth_another_try(vcpu, err, &refusals)) {
 			vcpu->run->immediate_exit = 0;
 			note_halt(vcpu);
-			continue;
+		} else {
+			ending_set(vcpu->ending, EXIT_STATUS_VCPU, "vcpu %u: KVM_RUN: %s",
+				   vcpu->index, strerror(err));
+			break;
 		}
-		ending_set(vcpu->ending, EXIT_STATUS_VCPU, "vcpu %u: KVM_RUN: %s", vcpu->index,
-			   strerror(errno));
-		break;
 	}
 	return NULL;
 }

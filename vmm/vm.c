@@ -26,21 +26,52 @@ static const struct {
 	{ KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT" },
 };
 
+int vm_check_capability(int kvm_fd, int number, const char *name)
+{
+	int ret = ioctl(kvm_fd, KVM_CHECK_EXTENSION, number);
+
+	if (ret > 0)
+		return 0;
+	if (ret == 0) {
+		log_error("/dev/kvm: %s: missing in this host kernel", name);
+		return -ENOTSUP;
+	}
+	ret = -errno;
+	log_error("/dev/kvm: KVM_CHECK_EXTENSION: %s: %s", name, strerror(-ret));
+	return ret;
+}
+
+/* EINTR: a signal came while the kernel waited for its own locks. */
+static int create_vm(int kvm_fd)
+{
+	int fd;
+
+	do {
+		fd = ioctl(kvm_fd, KVM_CREATE_VM, 0);
+	} while (fd < 0 && errno == EINTR);
+	return fd;
+}
+
 static int check_kvm(int kvm_fd)
 {
 	int version = ioctl(kvm_fd, KVM_GET_API_VERSION, 0);
+	int ret;
 
+	if (version < 0) {
+		ret = -errno;
+		log_error("/dev/kvm: KVM_GET_API_VERSION: %s", strerror(errno));
+		return ret;
+	}
 	if (version != KVM_API_VERSION) {
 		log_error("/dev/kvm: KVM_GET_API_VERSION: version %d, need %d", version,
 			  KVM_API_VERSION);
 		return -ENOTSUP;
 	}
 	for (size_t i = 0; i < sizeof(needed_capabilities) / sizeof(needed_capabilities[0]); i++) {
-		if (ioctl(kvm_fd, KVM_CHECK_EXTENSION, needed_capabilities[i].number) <= 0) {
-			log_error("/dev/kvm: %s: missing in this host kernel",
-				  needed_capabilities[i].name);
-			return -ENOTSUP;
-		}
+		ret = vm_check_capability(kvm_fd, needed_capabilities[i].number,
+					  needed_capabilities[i].name);
+		if (ret)
+			return ret;
 	}
 	return 0;
 }
@@ -60,7 +91,7 @@ int vm_create(struct vm *vm)
 	ret = check_kvm(vm->kvm_fd);
 	if (ret)
 		goto fail;
-	vm->fd = ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+	vm->fd = create_vm(vm->kvm_fd);
 	if (vm->fd < 0) {
 		ret = -errno;
 		log_error("/dev/kvm: KVM_CREATE_VM: %s", strerror(errno));

@@ -37,6 +37,9 @@ struct vm {
 int vm_create(struct vm *vm);
 void vm_destroy(struct vm *vm);
 
+/* 0, or -errno after one line on stderr: @number, called @name, is missing or cannot be asked for. */
+int vm_check_capability(int kvm_fd, int number, const char *name);
+
 /* One ioctl on the VM with its name in the error line. Returns its result or -errno. */
 int vm_ioctl(const struct vm *vm, unsigned long request, const char *name, void *arg);
 

@@ -113,13 +113,15 @@ int cpuid_setup(const struct vm *vm, const struct vcpu *vcpu, unsigned int nr_cp
 	struct kvm_cpuid2 *cpuid;
 	int ret;
 
-	if (ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) <= 0) {
-		log_error("/dev/kvm: KVM_CAP_TSC_DEADLINE_TIMER: missing in this host kernel");
-		return -ENOTSUP;
-	}
+	ret = vm_check_capability(vm->kvm_fd, KVM_CAP_TSC_DEADLINE_TIMER,
+				  "KVM_CAP_TSC_DEADLINE_TIMER");
+	if (ret)
+		return ret;
 	cpuid = calloc(1, sizeof(*cpuid) + CPUID_MAX_ENTRIES * sizeof(cpuid->entries[0]));
-	if (!cpuid)
+	if (!cpuid) {
+		log_error("vcpu %u: KVM_SET_CPUID2: %s", vcpu->index, strerror(ENOMEM));
 		return -ENOMEM;
+	}
 	ret = get_supported(vm, cpuid);
 	if (!ret) {
 		for (uint32_t i = 0; i < cpuid->nent; i++)

@@ -9,6 +9,7 @@
 #include "boot/x86_64/layout.h"
 #include "vmm/arch/arch.h"
 #include "vmm/arch/x86_64/cpuid.h"
+#include "vmm/log.h"
 #include "vmm/vcpu.h"
 #include "vmm/vm.h"
 
@@ -85,16 +86,27 @@ static int set_msrs(const struct vcpu *vcpu)
 		{ .index = MSR_IA32_MISC_ENABLE, .data = MISC_ENABLE_FAST_STRING },
 		{ .index = MSR_MTRR_DEF_TYPE, .data = MTRR_ENABLED_WRITE_BACK },
 	};
+	const int nr_entries = sizeof(entries) / sizeof(entries[0]);
 	struct kvm_msrs *msrs = calloc(1, sizeof(*msrs) + sizeof(entries));
 	int ret;
 
-	if (!msrs)
+	if (!msrs) {
+		log_error("vcpu %u: KVM_SET_MSRS: %s", vcpu->index, strerror(ENOMEM));
 		return -ENOMEM;
-	msrs->nmsrs = sizeof(entries) / sizeof(entries[0]);
+	}
+	msrs->nmsrs = (uint32_t)nr_entries;
 	memcpy(msrs->entries, entries, sizeof(entries));
 	ret = vcpu_ioctl(vcpu, KVM_SET_MSRS, "KVM_SET_MSRS", msrs);
 	free(msrs);
-	return ret < 0 ? ret : 0;
+	if (ret < 0)
+		return ret;
+	/* It returns how many it took, and stops at the first that it does not know. */
+	if (ret < nr_entries) {
+		log_error("vcpu %u: KVM_SET_MSRS: MSR %#x: not taken", vcpu->index,
+			  entries[ret].index);
+		return -ENOTSUP;
+	}
+	return 0;
 }
 
 int arch_vcpu_setup(const struct vm *vm, struct vcpu *vcpu, unsigned int nr_cpus)
