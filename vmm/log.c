@@ -2,6 +2,7 @@
 #include "vmm/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -13,6 +14,7 @@
 
 #define PREFIX "minivmm: "
 #define CUT    "..."
+#define SHOWN  450 /* bytes at either end of a text that is too long for a line */
 
 static atomic_bool log_verbose;
 static pthread_mutex_t limit_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -63,6 +65,18 @@ size_t log_escape(char *out, size_t size, const char *text, size_t len)
 	return used;
 }
 
+/* What is long is a name in the middle; the reason behind it is what the line is for. */
+static void cut_middle(char *text)
+{
+	const size_t len = strlen(text);
+	char *tail = text + len - SHOWN;
+
+	if (len <= 2 * SHOWN + sizeof(CUT) - 1)
+		return;
+	memcpy(text + SHOWN, CUT, sizeof(CUT) - 1);
+	memmove(text + SHOWN + sizeof(CUT) - 1, tail, SHOWN + 1);
+}
+
 /* A terminal in raw mode does not return the carriage by itself. */
 static bool stderr_is_raw(void)
 {
@@ -74,7 +88,7 @@ static bool stderr_is_raw(void)
 __attribute__((format(printf, 2, 0))) static void write_line(const char *note, const char *fmt,
 							     va_list args)
 {
-	char text[LOG_LINE_MAX];
+	char text[PATH_MAX + LOG_LINE_MAX];
 	char line[LOG_LINE_MAX];
 	const size_t prefix = sizeof(PREFIX) - 1;
 	size_t note_len = strlen(note);
@@ -83,6 +97,7 @@ __attribute__((format(printf, 2, 0))) static void write_line(const char *note, c
 
 	if (vsnprintf(text, sizeof(text), fmt, args) < 0)
 		return;
+	cut_middle(text);
 	memcpy(line, PREFIX, prefix);
 	memcpy(line + prefix, note, note_len);
 	used = prefix + note_len;

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Bytes of a line with its end; a longer one is cut and ends in "...". */
+/* Bytes of a line with its end; of a longer one the middle is left out, and "..." in its place. */
 #define LOG_LINE_MAX 1024
 
 void log_set_verbose(bool verbose);
