@@ -105,6 +105,14 @@ static const struct {
 	{ IMAGE_COMPRESSED, 0, 4, "\x28\xb5\x2f\xfd" }, /* zstd */
 	{ IMAGE_COMPRESSED, 0, 4, "\x02\x21\x4c\x18" }, /* lz4, as Linux uses it */
 	{ IMAGE_COMPRESSED, 0, 3, "BZh" },		/* bzip2 */
+	{ IMAGE_COMPRESSED, 0, 3, "\x5d\x00\x00" },	/* lzma */
+	{ IMAGE_COMPRESSED, 0, 4, "\x89LZO" },		/* lzop */
+	{ IMAGE_CPIO, 0, 5, "07070" },			/* 1 or 2 follows */
+	{ IMAGE_DISK, 0, 4, "QFI\xfb" },		/* qcow2 */
+	{ IMAGE_DISK, 0, 4, "KDMV" },			/* VMDK */
+	{ IMAGE_DISK, 0, 6, "vhdxfi" },
+	{ IMAGE_UBOOT, 0, 4, "\x27\x05\x19\x56" },
+	{ IMAGE_DEVICE_TREE, 0, 4, "\xd0\x0d\xfe\xed" }, /* also of a FIT image */
 };
 
 int image_identify(const struct image *image, enum image_format *format, struct boot_plan *plan)
@@ -139,11 +147,19 @@ const char *image_format_name(enum image_format format)
 	case IMAGE_RISCV:
 		return "a RISC-V Image";
 	case IMAGE_EFI_ZBOOT:
-		return "an EFI zboot image";
+		return "an EFI zboot image, in which the kernel is packed";
 	case IMAGE_EFI_PE:
-		return "an EFI application";
+		return "an EFI application, which firmware starts";
 	case IMAGE_COMPRESSED:
-		return "a compressed file";
+		return "a compressed file, to be unpacked first";
+	case IMAGE_CPIO:
+		return "an initial RAM disk";
+	case IMAGE_DISK:
+		return "a disk image";
+	case IMAGE_UBOOT:
+		return "an image for U-Boot";
+	case IMAGE_DEVICE_TREE:
+		return "a device tree";
 	case IMAGE_UNKNOWN:
 		break;
 	}

@@ -27,6 +27,10 @@ enum image_format {
 	IMAGE_EFI_ZBOOT,
 	IMAGE_EFI_PE,
 	IMAGE_COMPRESSED,
+	IMAGE_CPIO,
+	IMAGE_DISK, /* with a format of its own: qcow2 and its like */
+	IMAGE_UBOOT,
+	IMAGE_DEVICE_TREE,
 };
 
 /*

@@ -59,7 +59,7 @@ static const char *check_header(const struct setup_header *hdr)
 	if (hdr->version < SETUP_HEADER_VERSION)
 		return "boot protocol is older than 2.12 (version)";
 	if (!(hdr->xloadflags & XLF_KERNEL_64))
-		return "no 64-bit entry point (xloadflags)";
+		return "no 64-bit entry point (xloadflags), as in a kernel for 32-bit x86";
 	if (!hdr->kernel_alignment || hdr->kernel_alignment & (hdr->kernel_alignment - 1))
 		return "kernel_alignment is not a power of two";
 	if (hdr->pref_address & (hdr->kernel_alignment - 1))

@@ -67,7 +67,8 @@ static int choose_entry(const struct elf_file *file, struct boot_plan *plan,
 		return 0;
 	}
 	if (!notes.nr_pvh)
-		return fail(plan, file->image, "32-bit ELF file without a PVH entry note");
+		return fail(plan, file->image,
+			    "32-bit ELF file without a PVH entry note; a Linux must be 64-bit");
 	if (notes.nr_pvh > 1)
 		return fail(plan, file->image, "more than one PVH entry note");
 	if (!notes.pvh_valid)
@@ -82,7 +83,8 @@ static int load(const struct elf_file *file, struct boot_plan *plan, struct x86_
 	int ret;
 
 	if (file->machine != (file->is_64 ? EM_X86_64 : EM_386))
-		return fail(plan, file->image, "ELF file is not for x86 (e_machine)");
+		return fail(plan, file->image,
+			    "ELF file is for another machine than x86 (e_machine)");
 	ret = choose_entry(file, plan, kernel);
 	if (ret)
 		return ret;

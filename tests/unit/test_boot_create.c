@@ -351,7 +351,8 @@ Test(boot_create, refuses_other_images)
 	struct test_file empty = test_file_create("", 0, 0);
 	struct test_file huge = test_file_create("x", 1, 1ull << 40);
 
-	expect_refusal(gzip.path, NULL, &machine, "is a compressed file; need an x86 bzImage");
+	expect_refusal(gzip.path, NULL, &machine,
+		       "is a compressed file, to be unpacked first; need an x86 bzImage");
 	expect_refusal(text.path, NULL, &machine, "is in no known format; need");
 	expect_refusal("/dev/zero", NULL, &machine, "kernel: /dev/zero: not a regular file");
 	expect_refusal(good.path, "/nonexistent", &machine, "initrd: /nonexistent: No such file");

@@ -133,6 +133,8 @@ Test(boot_image, notices_a_file_that_shrinks)
 	test_expect_error(&plan, -ESTALE, "was 10 bytes long", "shrunk file");
 }
 
+#define COMPRESSED "a compressed file, to be unpacked first"
+
 Test(boot_image, identifies_formats)
 {
 	static const struct {
@@ -151,13 +153,22 @@ Test(boot_image, identifies_formats)
 		{ IMAGE_BZIMAGE, 1024, 0x202, "HdrS", 4, "an x86 bzImage" },
 		{ IMAGE_ARM64, 64, 56, "ARM\x64", 4, "an arm64 Image" },
 		{ IMAGE_RISCV, 64, 56, "RSC\x05", 4, "a RISC-V Image" },
-		{ IMAGE_EFI_ZBOOT, 64, 4, "zimg", 4, "an EFI zboot image" },
-		{ IMAGE_EFI_PE, 64, 0, "MZ", 2, "an EFI application" },
-		{ IMAGE_COMPRESSED, 64, 0, "\x1f\x8b", 2, "a compressed file" },
-		{ IMAGE_COMPRESSED, 64, 0, "\xfd\x37zXZ\0", 6, "a compressed file" },
-		{ IMAGE_COMPRESSED, 64, 0, "\x28\xb5\x2f\xfd", 4, "a compressed file" },
-		{ IMAGE_COMPRESSED, 64, 0, "\x02\x21\x4c\x18", 4, "a compressed file" },
-		{ IMAGE_COMPRESSED, 64, 0, "BZh", 3, "a compressed file" },
+		{ IMAGE_EFI_ZBOOT, 64, 4, "zimg", 4,
+		  "an EFI zboot image, in which the kernel is packed" },
+		{ IMAGE_EFI_PE, 64, 0, "MZ", 2, "an EFI application, which firmware starts" },
+		{ IMAGE_COMPRESSED, 64, 0, "\x1f\x8b", 2, COMPRESSED },
+		{ IMAGE_COMPRESSED, 64, 0, "\xfd\x37zXZ\0", 6, COMPRESSED },
+		{ IMAGE_COMPRESSED, 64, 0, "\x28\xb5\x2f\xfd", 4, COMPRESSED },
+		{ IMAGE_COMPRESSED, 64, 0, "\x02\x21\x4c\x18", 4, COMPRESSED },
+		{ IMAGE_COMPRESSED, 64, 0, "BZh", 3, COMPRESSED },
+		{ IMAGE_COMPRESSED, 64, 0, "\x5d\0\0\x80", 4, COMPRESSED },
+		{ IMAGE_COMPRESSED, 64, 0, "\x89LZO", 4, COMPRESSED },
+		{ IMAGE_CPIO, 110, 0, "070701", 6, "an initial RAM disk" },
+		{ IMAGE_DISK, 512, 0, "QFI\xfb", 4, "a disk image" },
+		{ IMAGE_DISK, 512, 0, "KDMV", 4, "a disk image" },
+		{ IMAGE_DISK, 512, 0, "vhdxfile", 8, "a disk image" },
+		{ IMAGE_UBOOT, 64, 0, "\x27\x05\x19\x56", 4, "an image for U-Boot" },
+		{ IMAGE_DEVICE_TREE, 40, 0, "\xd0\x0d\xfe\xed", 4, "a device tree" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
