@@ -4,8 +4,6 @@
 #include <signal.h>
 #include <stddef.h>
 
-#define SIGNAL_BASE 128
-
 static const struct {
 	int status;
 	const char *name;
@@ -33,7 +31,7 @@ const char *exit_status_name(int status)
 	}
 	if (status > EXIT_STATUS_OK && status <= EXIT_STATUS_GUEST_MAX)
 		return "guest";
-	if (status > SIGNAL_BASE && status < SIGNAL_BASE + NSIG)
+	if (status > EXIT_STATUS_SIGNAL && status < EXIT_STATUS_SIGNAL + NSIG)
 		return "signal";
 	return "unknown";
 }

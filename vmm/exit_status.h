@@ -25,7 +25,7 @@ enum exit_status {
 	EXIT_STATUS_USAGE = 110,   /* bad option */
 	EXIT_STATUS_INPUT = 111,   /* a file given is unusable */
 	EXIT_STATUS_HOST = 112,	   /* the host lacks something: KVM, a sandbox layer, memory */
-				   /* 128 + N: ended by signal N */
+	EXIT_STATUS_SIGNAL = 128,  /* + N: ended by signal N */
 };
 
 /*

@@ -56,6 +56,14 @@ int guest_watch_devices(struct guest *guest);
 /* Writes the images into guest memory and seals it; sets the first vCPU's registers. */
 int guest_load(struct guest *guest);
 
+/*
+ * SIGINT, SIGTERM and SIGHUP wait for guest_run(), so that none of them leaves a socket or half of a
+ * file behind. What takes its time before that asks whether one has come: its exit status after one
+ * line on stderr, or 0.
+ */
+void guest_hold_signals(void);
+int guest_check_signals(void);
+
 /* Runs until something ends it; guest->ending says what. */
 int guest_run(struct guest *guest);
 

@@ -141,8 +141,11 @@ static int start_all_devices(struct guest *guest)
 	guest->devices.restart = restart_device;
 	guest->devices.forget = forget_device;
 	guest->devices.restart_opaque = guest;
-	for (size_t i = 0; i < config->nr_devices && !ret; i++)
-		ret = start_device(guest, i);
+	for (size_t i = 0; i < config->nr_devices && !ret; i++) {
+		ret = guest_check_signals();
+		if (!ret)
+			ret = start_device(guest, i);
+	}
 	return ret;
 }
 

@@ -118,20 +118,28 @@ static int reach(int status, const char *phase)
 	return status;
 }
 
+/* The same before the guest runs: a signal ends the run between two steps. */
+static int prepare(int status, const char *phase)
+{
+	status = reach(status, phase);
+	return status ? status : guest_check_signals();
+}
+
 static int run_guest(struct guest *guest, const struct config *config)
 {
 	int status = reach(guest_plan(guest, config), "planned");
 
 	if (!status && config->dump_dtb)
 		return dump_dtb(&guest->plan, config->dump_dtb);
+	guest_hold_signals();
 	if (!status)
 		status = check_report(config);
 	if (!status)
-		status = reach(guest_create_vm(guest), "vm");
+		status = prepare(guest_create_vm(guest), "vm");
 	if (!status)
-		status = reach(guest_start_devices(guest), "devices");
+		status = prepare(guest_start_devices(guest), "devices");
 	if (!status)
-		status = reach(guest_load(guest), "loaded");
+		status = prepare(guest_load(guest), "loaded");
 	if (!status)
 		status = guest_run(guest);
 	guest_stop_devices(guest);

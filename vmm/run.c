@@ -22,6 +22,9 @@ struct run {
 	unsigned int seconds;
 };
 
+/* What ends a run in good order. */
+static const int endings[] = { SIGINT, SIGTERM, SIGHUP, 0 };
+
 static void handle_ending(void *opaque, uint32_t events)
 {
 	struct run *run = opaque;
@@ -37,8 +40,8 @@ static void handle_signal(void *opaque, uint32_t events)
 
 	(void)events;
 	if (read(run->signal_fd, &info, sizeof(info)) == sizeof(info))
-		ending_set(&run->guest->ending, 128 + (int)info.ssi_signo, "signal %u",
-			   info.ssi_signo);
+		ending_set(&run->guest->ending, EXIT_STATUS_SIGNAL + (int)info.ssi_signo,
+			   "signal %u", info.ssi_signo);
 }
 
 /* SIGUSR1: disks may have other sizes now. SIGWINCH: the terminal has. SIGCHLD: who was stopped? */
@@ -89,7 +92,7 @@ static void handle_tick(void *opaque, uint32_t events)
 }
 
 /* @signals ends with 0. They are blocked before any thread starts, so that none takes them. */
-static int open_signals(const int *signals)
+static sigset_t block_signals(const int *signals)
 {
 	sigset_t set;
 
@@ -97,7 +100,34 @@ static int open_signals(const int *signals)
 	for (; *signals; signals++)
 		sigaddset(&set, *signals);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	return set;
+}
+
+static int open_signals(const int *signals)
+{
+	sigset_t set = block_signals(signals);
+
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+void guest_hold_signals(void)
+{
+	block_signals(endings);
+}
+
+int guest_check_signals(void)
+{
+	sigset_t pending;
+
+	if (sigpending(&pending))
+		return 0;
+	for (const int *number = endings; *number; number++) {
+		if (!sigismember(&pending, *number))
+			continue;
+		log_error("signal %d", *number);
+		return EXIT_STATUS_SIGNAL + *number;
+	}
+	return 0;
 }
 
 static int open_tick(void)
@@ -115,7 +145,6 @@ static int open_tick(void)
 
 static int watch(struct run *run)
 {
-	static const int endings[] = { SIGINT, SIGTERM, SIGHUP, 0 };
 	static const int hints[] = { SIGUSR1, SIGWINCH, SIGCHLD, 0 };
 	struct guest *guest = run->guest;
 	struct main_loop *loop = &guest->loop;
