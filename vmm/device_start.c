@@ -163,9 +163,11 @@ int device_start_process(struct device *device, int exe_fd, const struct device_
 	device->worker.control = -1; /* the front-end's from here on */
 	ret = device->loop ? open_frontend(device, sock) : connect_device(device, sock);
 	if (ret) {
-		/* Its own words explain a failed start best. */
+		/* Its own words explain a failed start best, and are all that is said then. */
 		device_read_log(device, EPOLLIN);
-		log_error("%s: device process: did not start: %s", device->name, strerror(-ret));
+		if (device->log_limit.printed == 0)
+			log_error("%s: device process: did not start: %s", device->name,
+				  strerror(-ret));
 	} else {
 		log_info("%s: process %d", device->name, (int)device->worker.pid);
 	}

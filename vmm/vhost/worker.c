@@ -139,10 +139,19 @@ static bool ask_for_ids(const struct child *child)
 	return write(child->ready[0], &byte, 1) == 1 && read(child->ready[0], &byte, 1) == 1;
 }
 
-/* Only system calls from here to exec. Exit statuses are only seen by a reader of strace. */
+/* The last words of a child that comes to nothing, for its log. */
+__attribute__((noreturn)) static void give_up(const struct child *child, const char *why)
+{
+	size_t len = strlen(why);
+
+	_exit(write(child->fds[CHILD_LOG], why, len) == (ssize_t)len ? 1 : 2);
+}
+
+/* Only system calls from here to exec. */
 __attribute__((noreturn)) static void run_child(struct child *child)
 {
 	static char *const no_environment[] = { NULL };
+	static const char no_fds[] = "device process: it may open too few descriptors\n";
 	int saved[CHILD_FDS];
 	sigset_t none;
 
@@ -164,7 +173,7 @@ __attribute__((noreturn)) static void run_child(struct child *child)
 		 */
 		(void)syscall(SYS_setgroups, 0, NULL);
 		if (syscall(SYS_setresgid, 0, 0, 0) < 0 || syscall(SYS_setresuid, 0, 0, 0) < 0)
-			_exit(1);
+			give_up(child, "sandbox: it cannot become root of its user namespace\n");
 	}
 	/* First out of the way, then to their places: none may overwrite another. */
 	for (int i = 0; i < CHILD_FDS; i++) {
@@ -172,21 +181,24 @@ __attribute__((noreturn)) static void run_child(struct child *child)
 		if (child->fds[i] >= 0) {
 			saved[i] = fcntl(child->fds[i], F_DUPFD_CLOEXEC, CHILD_FDS);
 			if (saved[i] < 0)
-				_exit(1);
+				give_up(child, no_fds);
 		}
 	}
 	child->exe_fd = fcntl(child->exe_fd, F_DUPFD_CLOEXEC, CHILD_FDS);
+	if (child->exe_fd < 0)
+		give_up(child, no_fds);
+	child->fds[CHILD_LOG] = saved[CHILD_LOG];
 	for (int i = 0; i < CHILD_FDS; i++) {
 		if (saved[i] < 0)
 			close(i);
 		else if (dup2(saved[i], i) < 0)
-			_exit(1);
+			give_up(child, no_fds);
 	}
 	/* Whatever our own parent left open ends here as well. */
 	if (close_range(CHILD_FDS, ~0u, CLOSE_RANGE_CLOEXEC) < 0)
-		_exit(1);
+		give_up(child, "device process: it cannot close what it inherited\n");
 	syscall(SYS_execveat, child->exe_fd, "", child->argv, no_environment, AT_EMPTY_PATH);
-	_exit(127);
+	give_up(child, "device process: it cannot execute " DEVICE_EXECUTABLE "\n");
 }
 
 /* fork(2) into new namespaces, with a pidfd. */
