@@ -197,12 +197,24 @@ static int blk_create(struct device *device, const struct device_options *option
 	return set_up(device, blk, options);
 }
 
+/* An end in good order, SIGTERM included, leaves nothing to the host's page cache alone. */
+static void flush_at_end(struct blk *blk)
+{
+	bool opened = blk->capacity > 0;
+	int rc = opened && !blk->read_only ? blk_file_sync(&blk->file) : 0;
+
+	if (rc)
+		device_log("what was written last may be lost: %s", strerror(-rc));
+}
+
 static void blk_destroy(struct device *device)
 {
 	struct blk *blk = device->state;
 
-	if (blk)
+	if (blk) {
+		flush_at_end(blk);
 		blk_file_destroy(&blk->file);
+	}
 	free(blk);
 }
 
