@@ -22,6 +22,7 @@
 #include "devices/server.h"
 
 #define EXIT_USAGE 2
+#define WORD_SHOWN 81 /* bytes of a word in a message, with the NUL */
 
 struct arguments {
 	const struct device_kind *kind;
@@ -58,10 +59,33 @@ static void print_help(void)
 	       "  --help, --version\n");
 }
 
+/* Copies what a stranger wrote to @out, WORD_SHOWN bytes, as something to print. */
+static const char *show_word(char *out, const char *word)
+{
+	size_t len = 0;
+
+	for (; word[len] && len < WORD_SHOWN - 1; len++)
+		out[len] = word[len] >= ' ' && word[len] <= '~' ? word[len] : '?';
+	out[len] = '\0';
+	if (word[len])
+		memcpy(out + len - strlen("..."), "...", strlen("..."));
+	return out;
+}
+
 static enum parse_result usage_error(const char *what, const char *which, const char *why)
 {
-	fprintf(stderr, "minivmm-device: %s: %s: %s\n", what, which, why);
+	char shown[WORD_SHOWN];
+
+	fprintf(stderr, "minivmm-device: %s: %s: %s\n", what, show_word(shown, which), why);
 	return PARSE_ERROR;
+}
+
+/* A text that the user asked for and does not get is an error like any other. */
+static enum parse_result finish_output(void)
+{
+	if (fflush(stdout) == 0)
+		return PARSE_DONE;
+	return usage_error("--help, --version", "standard output", strerror(errno));
 }
 
 /* An open descriptor by its number; -1 when it is none. */
@@ -111,7 +135,8 @@ static enum parse_result add_backend(struct arguments *args, const char *text)
 	return PARSE_RUN;
 }
 
-static enum parse_result parse_option(struct arguments *args, int option)
+/* @word: where getopt_long() found it. */
+static enum parse_result parse_option(struct arguments *args, int option, const char *word)
 {
 	switch (option) {
 	case OPT_CONTROL:
@@ -135,12 +160,14 @@ static enum parse_result parse_option(struct arguments *args, int option)
 		return PARSE_RUN;
 	case OPT_HELP:
 		print_help();
-		return PARSE_DONE;
+		return finish_output();
 	case OPT_VERSION:
 		printf("minivmm-device " MINIVMM_VERSION "\n");
-		return PARSE_DONE;
+		return finish_output();
+	case ':':
+		return usage_error("option", word, "needs a value");
 	default:
-		return PARSE_ERROR; /* getopt has printed the line */
+		return usage_error("option", word, "unknown, or takes no value; see --help");
 	}
 }
 
@@ -196,8 +223,9 @@ static enum parse_result parse(struct arguments *args, int argc, char **argv)
 	enum parse_result result = PARSE_RUN;
 	int option;
 
-	while (result == PARSE_RUN && (option = getopt_long(argc, argv, "", options, NULL)) != -1)
-		result = parse_option(args, option);
+	opterr = 0;
+	while (result == PARSE_RUN && (option = getopt_long(argc, argv, ":", options, NULL)) != -1)
+		result = parse_option(args, option, argv[optind - 1]);
 	if (result != PARSE_RUN)
 		return result;
 	/* getopt_long() has moved all other words to the end. */
@@ -287,20 +315,34 @@ static void keep_memory(void)
 	mallopt(M_MMAP_MAX, 0);
 }
 
+/* Started with one of them closed, the disk would become our stderr, and be written over. */
+static void open_standard_fds(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDWR);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments args = {
 		.control_fd = -1,
 		.sandbox = true,
 	};
-	enum parse_result result = parse(&args, argc, argv);
+	enum parse_result result;
 
-	if (result != PARSE_RUN)
-		return result == PARSE_DONE ? EXIT_SUCCESS : EXIT_USAGE;
-	keep_memory();
+	open_standard_fds();
 	/* A write that fails is a status for the guest, not the end of the process. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
+	result = parse(&args, argc, argv);
+	if (result != PARSE_RUN)
+		return result == PARSE_DONE ? EXIT_SUCCESS : EXIT_USAGE;
+	keep_memory();
 	/* Past the exit handlers: they may need system calls that the sandbox has taken away. */
 	if (args.control_fd >= 0)
 		_exit(serve(args.control_fd, &args));

@@ -14,9 +14,9 @@
 typedef int (*server_connection)(int sock, const void *opaque);
 
 /*
- * Listens on @path, a stale socket there is replaced, and serves front-ends until it is killed.
- * With @namespaces each process starts as the first one in namespaces of its own. Returns -errno
- * after a line in the log, and only then.
+ * Listens on @path, where a socket at which nobody listens any more is replaced, and serves
+ * front-ends until it is killed. With @namespaces each process starts as the first one in namespaces
+ * of its own. Returns -errno after a line in the log, and only then.
  */
 int server_run(const char *path, bool namespaces, server_connection serve, const void *opaque);
 

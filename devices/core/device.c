@@ -91,6 +91,7 @@ static int check_backends(const struct device *device)
 int device_create(struct device *device, const struct device_kind *kind,
 		  const struct device_options *options)
 {
+	unsigned int lines_before = device_log_count();
 	int rc;
 
 	memset(device, 0, sizeof(*device));
@@ -117,7 +118,8 @@ int device_create(struct device *device, const struct device_kind *kind,
 	if (!rc)
 		rc = create_queues(device);
 	if (rc) {
-		device_log("%s: cannot be created: %s", kind->name, strerror(-rc));
+		if (device_log_count() == lines_before)
+			device_log("%s: cannot be created: %s", kind->name, strerror(-rc));
 		device_destroy(device);
 	}
 	return rc;

@@ -46,6 +46,7 @@ static int create(const char *setting, struct blk_bench_config *config)
 	return rc;
 }
 
+/* One line each: it is the next setting's that comes next. */
 Test(device_blk_config, refused_settings)
 {
 	static const char *const settings[] = {
@@ -65,8 +66,6 @@ Test(device_blk_config, refused_settings)
 		cr_expect_eq(create(settings[i], &config), -EINVAL, "%s", settings[i]);
 		cr_assert_not_null(fgets(line, sizeof(line), cr_get_redirected_stderr()));
 		cr_expect_eq(strncmp(line, settings[i], strcspn(settings[i], "=")), 0, "%s", line);
-		cr_assert_not_null(fgets(line, sizeof(line), cr_get_redirected_stderr()));
-		cr_expect_str_eq(line, "blk: cannot be created: Invalid argument\n");
 	}
 }
 
