@@ -43,6 +43,9 @@ static int read_header(struct boot_plan *plan, const struct image *image, struct
 
 	if (image->size < SETUP_HEADER_MAX_END || image_read(image, SETUP_HEADER, raw, sizeof(raw)))
 		return fail(plan, image, "too short for a setup header");
+	/* Any disk with partitions has a boot sector; what is in its place of the jump says nothing. */
+	if (memcmp(raw + jump_end, "HdrS", 4) != 0)
+		return fail(plan, image, "boot sector without a Linux setup header (HdrS)");
 	len = jump_end + raw[jump_end - 1];
 	if (len < offsetof(struct setup_header, handover_offset))
 		return fail(plan, image, "setup header is too short (jump)");
@@ -54,8 +57,6 @@ static const char *check_header(const struct setup_header *hdr)
 {
 	if (hdr->boot_flag != SETUP_HEADER_BOOT_FLAG)
 		return "no boot sector signature 0xaa55 (boot_flag)";
-	if (hdr->header != SETUP_HEADER_MAGIC)
-		return "boot sector without a Linux setup header (HdrS)";
 	if (hdr->version < SETUP_HEADER_VERSION)
 		return "boot protocol is older than 2.12 (version)";
 	if (!(hdr->xloadflags & XLF_KERNEL_64))
