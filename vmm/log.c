@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -12,9 +13,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PREFIX "minivmm: "
-#define CUT    "..."
-#define SHOWN  450 /* bytes at either end of a text that is too long for a line */
+#define PREFIX	    "minivmm: "
+#define CUT	    "..."
+#define PATIENCE_MS 200
+#define SHOWN	    450 /* bytes at either end of a text that is too long for a line */
 
 static atomic_bool log_verbose;
 static pthread_mutex_t limit_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -85,6 +87,21 @@ static bool stderr_is_raw(void)
 	return tcgetattr(STDERR_FILENO, &attr) == 0 && (attr.c_oflag & OPOST) == 0;
 }
 
+/*
+ * Whether a line can be written without waiting for a reader that may be asleep: a guest would stand
+ * still with us. A pipe that is ready takes PIPE_BUF bytes. Who does not read for a moment loses lines
+ * until he does, and costs nobody a second moment.
+ */
+static bool has_room(void)
+{
+	static atomic_bool stalled;
+	struct pollfd target = { .fd = STDERR_FILENO, .events = POLLOUT };
+	bool room = poll(&target, 1, atomic_load(&stalled) ? 0 : PATIENCE_MS) != 0;
+
+	atomic_store(&stalled, !room);
+	return room;
+}
+
 __attribute__((format(printf, 2, 0))) static void write_line(const char *note, const char *fmt,
 							     va_list args)
 {
@@ -106,6 +123,8 @@ __attribute__((format(printf, 2, 0))) static void write_line(const char *note, c
 	if (stderr_is_raw())
 		line[used++] = '\r';
 	line[used++] = '\n';
+	if (!has_room())
+		return;
 	do {
 		written = write(STDERR_FILENO, line, used);
 	} while (written < 0 && errno == EINTR);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "vmm/log.h"
@@ -143,6 +144,31 @@ Test(log, closed_and_broken_stderr_is_survived)
 	dup2(pipe_fds[1], STDERR_FILENO);
 	close(pipe_fds[0]);
 	log_error("nobody hears this either");
+}
+
+/* The first line that finds no room waits a moment, the others do not. */
+Test(log, full_pipe_without_a_reader_costs_lines, .timeout = 20)
+{
+	char text[PIPE_BUF] = { 0 };
+	struct timespec start, end;
+	int pipe_fds[2];
+
+	cr_assert_eq(pipe2(pipe_fds, O_NONBLOCK), 0);
+	while (write(pipe_fds[1], text, sizeof(text)) > 0)
+		;
+	cr_assert_eq(fcntl(pipe_fds[1], F_SETFL, 0), 0);
+	dup2(pipe_fds[1], STDERR_FILENO);
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (int i = 0; i < 1000; i++)
+		log_error("nobody reads this");
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	cr_expect_lt(end.tv_sec - start.tv_sec, 5);
+	/* With a reader there are lines again. */
+	while (read(pipe_fds[0], text, sizeof(text)) > 0)
+		;
+	log_error("heard");
+	cr_assert_gt(read(pipe_fds[0], text, sizeof(text)), 0);
+	cr_expect_eq(strncmp(text, "minivmm: heard\n", 15), 0);
 }
 
 Test(log, raw_terminal_gets_carriage_returns)
