@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "devices/core/backend.h"
@@ -298,7 +299,8 @@ static int serve(int sock, const void *opaque)
 static int open_file(struct arguments *args)
 {
 	int mode = device_setting(&args->device, "ro") ? O_RDONLY : O_RDWR;
-	int fd = open(args->file, mode | O_CLOEXEC | O_NOCTTY);
+	/* O_NONBLOCK: a FIFO must not make us wait for its other end. */
+	int fd = open(args->file, mode | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 
 	if (fd < 0) {
 		device_log("%s: %s", args->file, strerror(errno));
@@ -306,6 +308,25 @@ static int open_file(struct arguments *args)
 	}
 	args->fds[args->device.nr_backends++] = fd;
 	return 0;
+}
+
+/* A setting or a file that is no good shows before anybody connects: in a process for the purpose. */
+static int try_out(const struct arguments *args)
+{
+	struct device device;
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0)
+		_exit(device_create(&device, args->kind, &args->device) ? EXIT_FAILURE
+									: EXIT_SUCCESS);
+	if (pid < 0) {
+		device_log("fork: %s", strerror(errno));
+		return -1;
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		return -1;
+	return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS ? 0 : -1;
 }
 
 /* What is freed stays ours: inside the sandbox no call is left that would give it back. */
@@ -346,7 +367,7 @@ int main(int argc, char **argv)
 	/* Past the exit handlers: they may need system calls that the sandbox has taken away. */
 	if (args.control_fd >= 0)
 		_exit(serve(args.control_fd, &args));
-	if (args.file && open_file(&args))
+	if ((args.file && open_file(&args)) || try_out(&args))
 		return EXIT_FAILURE;
 	return server_run(args.socket_path, args.sandbox, serve, &args) ? EXIT_FAILURE : 0;
 }
