@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -122,9 +124,13 @@ static pid_t start(const struct process *process, int out, int err)
 	char path[PATH_MAX];
 	const char **argv;
 	size_t count = 0;
+	int exe;
 	pid_t pid;
 
 	find_executable(process->program, path);
+	/* Who becomes another user may not get to it by its path. */
+	exe = open(path, O_PATH | O_CLOEXEC);
+	cr_assert_geq(exe, 0, "%s", path);
 	while (process->args[count])
 		count++;
 	argv = calloc(count + 2, sizeof(*argv));
@@ -137,13 +143,14 @@ static pid_t start(const struct process *process, int out, int err)
 		dup2(null, STDIN_FILENO);
 		dup2(out >= 0 ? out : null, STDOUT_FILENO);
 		dup2(err >= 0 ? err : null, STDERR_FILENO);
-		close_range(STDERR_FILENO + 1, ~0u, 0);
+		close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
 		signal(SIGPIPE, SIG_DFL);
 		if (process->prepare)
 			process->prepare(process->opaque);
-		execv(path, (char **)argv);
+		syscall(SYS_execveat, exe, "", argv, environ, AT_EMPTY_PATH);
 		_exit(126);
 	}
+	close(exe);
 	free(argv);
 	return pid;
 }
