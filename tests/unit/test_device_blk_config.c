@@ -220,3 +220,28 @@ Test(device_blk_config, past_the_page_cache)
 	cr_expect_eq(in[0], 33);
 	stop();
 }
+
+/* No format is looked for, ever: a guest could write such a header, and name any file in it. */
+Test(device_blk_config, a_header_of_another_format_is_data)
+{
+	static const char *const headers[] = { "QFI\xfb", "KDMV", "vhdxfile", "conectix", "QED" };
+	static const char backing[] = "/etc/shadow";
+	uint8_t sector[512];
+
+	for (size_t i = 0; i < sizeof(headers) / sizeof(headers[0]); i++) {
+		int file = blk_bench_file(SECTORS, 0);
+		uint8_t header[512] = { 0 };
+
+		memcpy(header, headers[i], strlen(headers[i]));
+		header[7] = 3; /* version; where the name is, and its length */
+		header[15] = 104;
+		header[19] = sizeof(backing) - 1;
+		memcpy(header + 104, backing, sizeof(backing));
+		cr_assert_eq(pwrite(file, header, sizeof(header), 0), (ssize_t)sizeof(header));
+		blk_bench_start(&b, file, (const char *const[]){ NULL }, 1, 64);
+		cr_expect_eq(le64toh(blk_bench_config(&b).capacity), SECTORS);
+		blk_bench_read(&b, 0, sizeof(sector), 0, sector);
+		cr_expect_eq(memcmp(sector, header, sizeof(header)), 0, "%s", headers[i]);
+		stop();
+	}
+}
