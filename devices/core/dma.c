@@ -64,6 +64,15 @@ static void record_violation(struct device_report_wire *report, uint64_t addr, u
 	};
 }
 
+/* An address below the window wraps to an offset far above its size. */
+static bool holds(const struct dma_window *window, uint64_t addr, uint64_t len, int prot)
+{
+	uint64_t offset = addr - window->base;
+
+	return offset < window->size && len <= window->size - offset &&
+	       (window->prot & prot) == prot;
+}
+
 void *dma_map(struct dma_space *space, uint64_t addr, uint64_t len, const struct dma_use *use)
 {
 	struct device_report_wire *report = space->report;
@@ -73,9 +82,7 @@ void *dma_map(struct dma_space *space, uint64_t addr, uint64_t len, const struct
 		const struct dma_window *window = &space->windows[i];
 		uint64_t offset = addr - window->base;
 
-		/* An address below the window wraps to an offset far above its size. */
-		if (offset >= window->size || len > window->size - offset ||
-		    (window->prot & prot) != prot)
+		if (!holds(window, addr, len, prot))
 			continue;
 		report->addresses_inside[use->purpose]++;
 		if (offset + len > report->pool_high_water)
@@ -83,6 +90,17 @@ void *dma_map(struct dma_space *space, uint64_t addr, uint64_t len, const struct
 		return window->host + offset;
 	}
 	record_violation(report, addr, len, use);
+	return NULL;
+}
+
+void *dma_find(const struct dma_space *space, uint64_t addr, uint64_t len, int prot)
+{
+	for (unsigned int i = 0; i < space->nr_windows; i++) {
+		const struct dma_window *window = &space->windows[i];
+
+		if (holds(window, addr, len, prot))
+			return window->host + (addr - window->base);
+	}
 	return NULL;
 }
 

@@ -59,6 +59,12 @@ int dma_add_window(struct dma_space *space, const struct dma_window *window);
 void *dma_map(struct dma_space *space, uint64_t addr, uint64_t len, const struct dma_use *use);
 
 /*
+ * The same without counting: for a look at memory that the device was not given by a request. @prot as
+ * in struct dma_window.
+ */
+void *dma_find(const struct dma_space *space, uint64_t addr, uint64_t len, int prot);
+
+/*
  * Translates a front-end's address (SET_VRING_ADDR names rings by those) to the DMA address of the
  * same byte, for dma_map(). Returns 0, or -EFAULT after it was counted and recorded as dma_map()
  * does it.

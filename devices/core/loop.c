@@ -6,6 +6,7 @@
 
 int loop_init(struct loop *loop)
 {
+	loop->timeout_ms = -1;
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	return loop->epoll_fd < 0 ? -errno : 0;
 }
@@ -42,7 +43,8 @@ void loop_destroy(struct loop *loop)
 int loop_wait(struct loop *loop, struct epoll_event events[LOOP_MAX_EVENTS], bool block)
 {
 	/* epoll_pwait() is the same system call on every architecture; epoll_wait() is not. */
-	int n = epoll_pwait(loop->epoll_fd, events, LOOP_MAX_EVENTS, block ? -1 : 0, NULL);
+	int n = epoll_pwait(loop->epoll_fd, events, LOOP_MAX_EVENTS, block ? loop->timeout_ms : 0,
+			    NULL);
 
 	if (n < 0)
 		return errno == EINTR ? 0 : -errno;

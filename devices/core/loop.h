@@ -17,7 +17,8 @@ enum loop_source {
 };
 
 struct loop {
-	int epoll_fd; /* owned; -1: none */
+	int epoll_fd;	/* owned; -1: none */
+	int timeout_ms; /* of a wait that blocks; -1: none */
 };
 
 /* All return 0 or -errno. @events as for epoll_ctl(2). */
@@ -28,8 +29,8 @@ int loop_remove(struct loop *loop, int fd);
 void loop_destroy(struct loop *loop);
 
 /*
- * Fills @events and returns how many, or -errno. Without @block it only looks. An interrupted wait
- * returns 0.
+ * Fills @events and returns how many, or -errno. Without @block it only looks. A wait that is
+ * interrupted, or takes longer than loop->timeout_ms, returns 0.
  */
 int loop_wait(struct loop *loop, struct epoll_event events[LOOP_MAX_EVENTS], bool block);
 
