@@ -30,7 +30,7 @@ struct device_options {
 	const int *backend_fds;
 	unsigned int nr_backends;
 	/* "NAME" or "NAME=VALUE", with a NULL at the end; of each name at most one, and all of them
-	 * are in ops->settings. */
+	 * are in ops->settings, but for "evil", which all kinds have (devices/core/evil.h). */
 	const char *const *settings;
 };
 
@@ -135,6 +135,7 @@ struct device {
 	struct device_source backends[DEVICE_MAX_BACKENDS];
 	unsigned int nr_backends;
 	int backend_channel; /* socket for what we tell the front-end unasked; owned; -1: none */
+	struct evil *evil;   /* the device misbehaves on purpose; owned; NULL: it does not */
 	void *state;	     /* the kind's own; owned by create and destroy */
 };
 

@@ -52,6 +52,9 @@ static void print_help(void)
 	       "A virtio device behind vhost-user. KIND with its SETTINGs is one of:\n\n");
 	device_kind_list(print_kind);
 	printf("\n"
+	       "and of each KIND also: evil=seed=N,rate=N,after=N,tricks=NAME+NAME..., which makes\n"
+	       "it misbehave towards its guest on purpose.\n"
+	       "\n"
 	       "  --control-fd N        serve the front-end on this connected socket\n"
 	       "  --socket-path PATH    listen there, serve one front-end after the other\n"
 	       "  --backend-fd N        the disk, stream, tap or socket; several where KIND takes them\n"
@@ -195,6 +198,8 @@ static bool knows_setting(const struct device_ops *ops, const char *setting)
 {
 	size_t len = strcspn(setting, "=");
 
+	if (len == strlen("evil") && !strncmp(setting, "evil", len))
+		return true;
 	for (const char *const *name = ops->settings; name && *name; name++) {
 		if (!strncmp(*name, setting, len) && !(*name)[len])
 			return true;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "devices/core/evil.h"
 #include "devices/core/log.h"
 #include "devices/core/ring_features.h"
 #include "devices/core/sandbox.h"
@@ -196,6 +197,8 @@ static int get_config(struct backend *backend, struct vhost_user_msg *msg)
 		return -EPROTO;
 	if (device->ops->get_config)
 		device->ops->get_config(device, config);
+	if (device->evil)
+		evil_forge_config(device->evil, config);
 	memcpy(msg->payload.config.region, config + msg->payload.config.offset,
 	       msg->payload.config.size);
 	return REPLY;
@@ -482,11 +485,15 @@ int backend_run(struct backend *backend)
 			device_log("event loop: %s", strerror(-n));
 			return n;
 		}
+		if (backend->device->evil)
+			evil_wake(backend->device->evil);
 		for (int i = 0; i < n; i++) {
 			rc = dispatch(backend, &events[i]);
 			if (rc <= 0)
 				return rc;
 		}
 		again = run_again(backend->device);
+		if (backend->device->evil)
+			evil_sleep(backend->device->evil);
 	}
 }

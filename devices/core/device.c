@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "devices/core/evil.h"
 #include "devices/core/log.h"
 #include "devices/core/ring_features.h"
 
@@ -117,6 +118,8 @@ int device_create(struct device *device, const struct device_kind *kind,
 		rc = device->ops->create(device, options);
 	if (!rc)
 		rc = create_queues(device);
+	if (!rc)
+		rc = evil_create(device, options);
 	if (rc) {
 		if (device_log_count() == lines_before)
 			device_log("%s: cannot be created: %s", kind->name, strerror(-rc));
@@ -131,6 +134,7 @@ void device_destroy(struct device *device)
 		device_queue_stop(device, i);
 		device_queue_destroy(&device->queues[i]);
 	}
+	evil_destroy(device);
 	if (device->ops->destroy)
 		device->ops->destroy(device);
 	device->state = NULL;

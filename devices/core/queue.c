@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "devices/core/evil.h"
 #include "devices/core/log.h"
 #include "devices/core/ring_features.h"
 #include "devices/device.h"
@@ -106,6 +107,8 @@ void device_queue_stop(struct device *device, unsigned int index)
 
 	if (!queue->running)
 		return;
+	if (device->evil)
+		evil_stop_queue(device->evil, index);
 	if (!queue->vq.broken)
 		disconnect(device, index);
 	queue->running = false;
@@ -116,6 +119,14 @@ void device_queue_call(struct device *device, unsigned int index)
 {
 	device->report->calls++;
 	signal_eventfd(device->queues[index].call_fd);
+}
+
+/* Whether an interrupt is due after a batch. */
+static bool wants_call(struct device *device, unsigned int index)
+{
+	bool wants = virtqueue_should_notify(&device->queues[index].vq);
+
+	return device->evil ? evil_end_batch(device->evil, index, wants) : wants;
 }
 
 void device_queue_run(struct device *device, unsigned int index)
@@ -136,7 +147,7 @@ void device_queue_run(struct device *device, unsigned int index)
 	if (vq->broken) {
 		disconnect(device, index);
 		tell_failure(device, index);
-	} else if (virtqueue_should_notify(vq)) {
+	} else if (wants_call(device, index)) {
 		device_queue_call(device, index);
 	}
 }

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "devices/core/evil.h"
+
 /* Fields that both sides use at the same time: single accesses, never repeated by the compiler. */
 static uint16_t load16(const uint16_t *field)
 {
@@ -267,15 +269,33 @@ static int walk_chain(struct virtqueue *vq, uint16_t head, struct virtqueue_chai
 	return -EINVAL;
 }
 
-static void push_used(struct virtqueue *vq, uint16_t head, uint32_t written)
+void virtqueue_show_used(struct virtqueue *vq, uint16_t index)
+{
+	__atomic_store_n(&vq->used->idx, htole16(index), __ATOMIC_RELEASE);
+}
+
+static inline void put_used(struct virtqueue *vq, uint32_t id, uint32_t len)
 {
 	struct virtq_used_elem *elem = &vq->used->ring[vq->used_idx & (vq->size - 1)];
 
-	elem->id = htole32(head);
-	elem->len = htole32(written);
+	elem->id = htole32(id);
+	elem->len = htole32(len);
 	vq->used_idx++;
 	if (!vq->held)
 		publish_used(vq);
+}
+
+void virtqueue_put_used(struct virtqueue *vq, uint32_t id, uint32_t len)
+{
+	put_used(vq, id, len);
+}
+
+static void push_used(struct virtqueue *vq, uint16_t head, uint32_t written)
+{
+	if (__builtin_expect(vq->evil != NULL, 0) && !vq->held)
+		evil_complete(vq->evil, head, written);
+	else
+		put_used(vq, head, written);
 }
 
 static void drop_head(struct virtqueue *vq, uint16_t head)
@@ -351,8 +371,12 @@ void virtqueue_publish(struct virtqueue *vq)
 
 	vq->held = false;
 	vq->budget = vq->mark.budget > taken ? vq->mark.budget - taken : 0;
-	if (!vq->broken)
-		publish_used(vq);
+	if (vq->broken)
+		return;
+	if (vq->evil)
+		evil_complete_held(vq->evil);
+	else
+		virtqueue_show_used(vq, vq->used_idx);
 }
 
 void virtqueue_rewind(struct virtqueue *vq)

@@ -96,9 +96,12 @@ struct virtqueue_mark {
 	uint64_t bytes_from_device;
 };
 
+struct evil_queue;
+
 struct virtqueue {
-	struct dma_space *dma; /* not owned */
-	unsigned int index;    /* of this queue in its device */
+	struct dma_space *dma;	 /* not owned */
+	struct evil_queue *evil; /* what else happens to completions; NULL: nothing; not owned */
+	unsigned int index;	 /* of this queue in its device */
 	uint16_t max_size;
 	struct iovec *iov; /* max_size entries for the one chain that is out; owned */
 
@@ -189,6 +192,13 @@ void virtqueue_drop(struct virtqueue *vq, const struct virtqueue_chain *chain);
 void virtqueue_hold(struct virtqueue *vq);
 void virtqueue_publish(struct virtqueue *vq);
 void virtqueue_rewind(struct virtqueue *vq);
+
+/*
+ * One element of the used ring as it is, whatever it says, and an index of that ring: for devices that
+ * do not keep to the rules (devices/core/evil.h).
+ */
+void virtqueue_put_used(struct virtqueue *vq, uint32_t id, uint32_t len);
+void virtqueue_show_used(struct virtqueue *vq, uint16_t index);
 
 /*
  * True when the driver wants an interrupt for what was pushed since the last call (2.7.7, 2.7.10).

@@ -24,6 +24,8 @@ enum dma_direction {
 };
 
 #define DEVICE_REPORT_VIOLATIONS 16
+#define DEVICE_REPORT_TRICKS	 32 /* room for EVIL_NR_TRICKS */
+#define DEVICE_REPORT_PLAYS	 16
 
 /* One access that was refused because it is not inside one window. */
 struct dma_violation {
@@ -33,6 +35,14 @@ struct dma_violation {
 	uint32_t direction; /* enum dma_direction */
 	uint32_t queue;
 	uint32_t descriptor; /* index in its table; UINT32_MAX for a ring */
+};
+
+/* A trick of an evil device (devices/proto/evil.h). */
+struct evil_play {
+	uint64_t completion; /* of the queue, counted from 1; of reads of configuration space */
+	uint16_t trick;	     /* enum evil_trick */
+	uint16_t queue;	     /* UINT16_MAX: configuration space */
+	uint32_t padding;
 };
 
 struct device_report_wire {
@@ -50,6 +60,9 @@ struct device_report_wire {
 	uint32_t nr_violations;	  /* entries of violations[]; further ones are only counted above */
 	uint32_t padding;
 	struct dma_violation violations[DEVICE_REPORT_VIOLATIONS];
+	uint64_t plays;			       /* tricks played by an evil device */
+	uint32_t tricks[DEVICE_REPORT_TRICKS]; /* how often each of them, by enum evil_trick */
+	struct evil_play last_plays[DEVICE_REPORT_PLAYS]; /* number N at N % DEVICE_REPORT_PLAYS */
 };
 
 #endif
