@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "boot/machine.h"
+#include "devices/proto/evil.h"
 #include "vmm/virtio/mechanism.h"
 
 #define CONFIG_DEFAULT_MEMORY (512ull << 20)
@@ -130,6 +131,8 @@ struct config_device {
 	unsigned int
 		queues; /* blk; net: pairs; vhost-user: but the extra one of fs; 0: not given */
 	unsigned int queue_size; /* 0: not given */
+	bool evil;		 /* its process misbehaves on purpose: */
+	struct evil_settings evil_settings;
 	union {
 		struct config_disk disk;
 		struct config_net net;

@@ -51,6 +51,8 @@ enum config_result config_check(struct config_parser *parser)
 	if (result == CONFIG_RUN)
 		result = config_check_machine(parser);
 	if (result == CONFIG_RUN)
+		result = config_settle_evil(parser);
+	if (result == CONFIG_RUN)
 		result = config_check_resources(parser);
 	return result;
 }

@@ -289,6 +289,10 @@ const struct config_option config_options[] = {
 	  config_set_restricted },
 	{ "proposal", 0, REQUIRED, true, " KEY=NUMBER", "change a number of via=cap, config or dmb",
 	  config_set_proposal },
+	{ "evil-device", 0, REQUIRED, true, " KIND",
+	  "have blk, net, ... or blk0, ... misbehave; then\n"
+	  "[,LIST]: seed=N,rate=N,after=N,tricks=NAME+NAME",
+	  config_set_evil },
 	{ "sandbox", 0, REQUIRED, false, " MODE", "of device processes: full (default) or off",
 	  set_sandbox },
 	{ "restart-limit", 0, REQUIRED, false, " N/S", "N crashes in S s fail a device (5/10); off",

@@ -30,6 +30,14 @@ struct config_option {
 	enum config_result (*set)(struct config_parser *parser, const char *value);
 };
 
+/* An --evil-device, until all devices are known. */
+struct config_evil {
+	const char *value; /* in argv */
+	char name[16];	   /* "blk" or "blk1" */
+	struct evil_settings settings;
+	bool has_seed, has_tricks;
+};
+
 struct config_parser {
 	struct config *config;
 	FILE *out;
@@ -37,6 +45,8 @@ struct config_parser {
 	const struct config_option *option; /* the one that is being handled */
 	bool seen[CONFIG_MAX_OPTIONS];
 	struct config_device *device; /* the one whose list is being read */
+	struct config_evil evils[MACHINE_MAX_DEVICES];
+	size_t nr_evils; /* the last one is the one whose list is being read */
 	bool says_transport[MACHINE_MAX_DEVICES];
 	bool says_pool_size, says_place;
 	bool says_net_kind; /* of parser->device */
@@ -165,6 +175,7 @@ enum config_result config_set_vhost_user(struct config_parser *parser, const cha
 enum config_result config_set_console(struct config_parser *parser, const char *value);
 enum config_result config_set_port(struct config_parser *parser, const char *value);
 enum config_result config_set_restricted(struct config_parser *parser, const char *value);
+enum config_result config_set_evil(struct config_parser *parser, const char *value);
 enum config_result config_set_proposal(struct config_parser *parser, const char *value);
 
 /*
@@ -172,6 +183,9 @@ enum config_result config_set_proposal(struct config_parser *parser, const char 
  * options have been read.
  */
 enum config_result config_settle_console(struct config_parser *parser);
+
+/* Gives each --evil-device to the devices that it names, once all of them are known. */
+enum config_result config_settle_evil(struct config_parser *parser);
 
 /* What only the options together can tell. Also settles what depends on several of them. */
 enum config_result config_check(struct config_parser *parser);

@@ -84,11 +84,21 @@ static int open_vsock(struct device_host *host, const struct config *config,
 	return 0;
 }
 
+static void add_evil(struct device_parts *parts, const struct config_device *device)
+{
+	char text[EVIL_SETTING_MAX];
+
+	evil_format(&device->evil_settings, text);
+	add_setting(parts, "evil=%s", text);
+}
+
 int device_host_open(struct device_host *host, const struct config *config,
 		     const struct config_device *device, int console_fd, struct device_parts *parts)
 {
 	if (device->queue_size > 0)
 		add_setting(parts, "queue-size=%u", device->queue_size);
+	if (device->evil)
+		add_evil(parts, device);
 	switch (device->kind) {
 	case CONFIG_DISK:
 		return open_disk(host, config, device, parts);

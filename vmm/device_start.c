@@ -208,6 +208,9 @@ static void describe(struct device *device, const struct device_request *request
 	report->sandbox = request->sandbox ? "full" : "off";
 	if (device->is_foreign)
 		report->sandbox = "foreign";
+	report->evil = request->evil != NULL;
+	if (report->evil)
+		report->evil_settings = *request->evil;
 	for (size_t i = 0; i < device->nr_windows; i++)
 		report->windows[report->nr_windows++] = device->windows[i].range;
 }

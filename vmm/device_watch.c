@@ -40,8 +40,9 @@ static void handle_error(void *opaque, uint32_t events)
 	pthread_mutex_lock(&device->virtio.lock);
 	device_collect_report(device);
 	if (device->violations_told == told)
-		log_limited(&device->log_limit, "%s: the driver's ring is unusable: device stopped",
-			    device->name);
+		log_limited(&device->log_limit, "%s: %s: device stopped", device->name,
+			    device->report->evil ? "the evil device asks for a reset"
+						 : "the driver's ring is unusable");
 	pthread_mutex_unlock(&device->virtio.lock);
 	virtio_device_fail(&device->virtio);
 }

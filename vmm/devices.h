@@ -76,6 +76,7 @@ struct device_request {
 	uint16_t queue_size; /* the largest that a driver may choose; 0: the registry's */
 	bool sandbox;
 	enum machine_transport transport;
+	const struct evil_settings *evil; /* as in @settings, for the report; NULL: it is not */
 };
 
 struct devices {

@@ -76,6 +76,7 @@ static struct device_request request_for(const struct guest *guest,
 		.nr_backends = parts->nr_fds,
 		.queue_size = (uint16_t)device->queue_size,
 		.sandbox = guest->config->sandbox,
+		.evil = device->evil ? &device->evil_settings : NULL,
 	};
 }
 

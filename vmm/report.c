@@ -33,6 +33,8 @@ enum report_verdict report_device_verdict(const struct report_device *device, bo
 		return REPORT_REFUSED;
 	if (!device->driven)
 		return REPORT_UNUSED;
+	if (device->evil)
+		return REPORT_EVIL;
 	return restricted ? REPORT_CONFINED : REPORT_UNRESTRICTED;
 }
 
@@ -45,6 +47,8 @@ const char *report_verdict_name(enum report_verdict verdict)
 		return "violation";
 	case REPORT_REFUSED:
 		return "refused";
+	case REPORT_EVIL:
+		return "evil";
 	case REPORT_CONFINED:
 		return "confined";
 	case REPORT_UNRESTRICTED:

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "boot/machine.h"
+#include "devices/proto/evil.h"
 #include "devices/proto/report.h"
 
 #define REPORT_MAX_WINDOWS  8
@@ -22,6 +23,7 @@ enum report_verdict {
 	REPORT_FAILED,	  /* the device process died, lied or missed a deadline */
 	REPORT_VIOLATION, /* an address outside the windows was used, and refused */
 	REPORT_REFUSED,	  /* FEATURES_OK was refused: the guest did not promise to use the pool */
+	REPORT_EVIL,	  /* as confined or unrestricted, but the device misbehaved on purpose */
 	REPORT_CONFINED,  /* every address lay inside the windows */
 	REPORT_UNRESTRICTED, /* all guest memory was one window: nothing was enforced */
 	REPORT_UNUSED,	     /* the guest never drove the device */
@@ -52,6 +54,8 @@ struct report_device {
 	struct dma_violation violations[DEVICE_REPORT_VIOLATIONS];
 	size_t nr_violations;	       /* may exceed DEVICE_REPORT_VIOLATIONS likewise */
 	char failure[REPORT_TEXT_MAX]; /* "" unless the device process failed */
+	bool evil;		       /* the process misbehaves on purpose: */
+	struct evil_settings evil_settings;
 	bool counters_valid;	       /* false: the back-end does not report, or is gone */
 	struct device_report_wire counters;
 };

@@ -186,6 +186,15 @@ static json_t *json_counters(const struct report_device *device)
 			 json_count(c->calls), "pool_high_water", json_count(c->pool_high_water));
 }
 
+/* What an evil device was told, and by its own account did. */
+static json_t *json_evil(const struct report_device *device)
+{
+	const struct device_report_wire *c = device->counters_valid ? &device->counters : NULL;
+
+	return device->evil ? report_json_evil(device->name, &device->evil_settings, c)
+			    : json_null();
+}
+
 static json_t *json_device(const struct report_device *device, bool restricted)
 {
 	const enum report_verdict verdict = report_device_verdict(device, restricted);
@@ -194,7 +203,7 @@ static json_t *json_device(const struct report_device *device, bool restricted)
 
 	return json_pack(
 		"{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:b, s:o, s:o, s:o, s:{s:o, s:o}, s:o, "
-		"s:o, s:o, s:o, s:o}",
+		"s:o, s:o, s:o, s:o, s:o}",
 		"name", device->name, "type", device->type, "verdict", report_verdict_name(verdict),
 		"transport", device->transport, "mechanism", device->mechanism, "place",
 		device->place, "policy", device->policy, "sandbox", device->sandbox, "driven",
@@ -204,7 +213,7 @@ static json_t *json_device(const struct report_device *device, bool restricted)
 		json_features(device, device->features_offered), "negotiated",
 		json_features(device, device->features_negotiated), "windows", json_windows(device),
 		"refusals", json_refusals(device), "violations", json_violations(device), "failure",
-		failure, "counters", json_counters(device));
+		failure, "evil", json_evil(device), "counters", json_counters(device));
 }
 
 /* The worst verdict of all devices, or null when there is none. */

@@ -15,6 +15,13 @@
 /* The whole document; NULL when memory ran out. The caller releases it. */
 json_t *report_json(const struct report *report);
 
+/*
+ * What device @name, an evil one, was told to do, and what it did; @counters is NULL when it cannot be
+ * asked any more. NULL when memory ran out. The caller releases it.
+ */
+json_t *report_json_evil(const char *name, const struct evil_settings *settings,
+			 const struct device_report_wire *counters);
+
 /* What is known of a violation by itself; NULL when memory ran out. The caller releases it. */
 json_t *report_json_violation(const struct dma_violation *violation);
 

@@ -110,6 +110,10 @@ static void add_device(struct summary *s, const struct report_device *device, bo
 	if (device->restarts > 0)
 		add(s, "  process restarted %u times, in %" PRIu64 " ms at most\n",
 		    device->restarts, device->longest_restart_ms);
+	if (device->evil)
+		add(s, "  evil on purpose, seed %" PRIu32 ": %" PRIu64 " tricks\n",
+		    device->evil_settings.seed,
+		    device->counters_valid ? device->counters.plays : 0);
 	if (device->failure[0] != '\0') {
 		add(s, "  failed: ");
 		add_text(s, device->failure, REPORT_TEXT_MAX);

@@ -376,7 +376,7 @@ void virtqueue_publish(struct virtqueue *vq)
 	if (vq->evil)
 		evil_complete_held(vq->evil);
 	else
-		virtqueue_show_used(vq, vq->used_idx);
+		publish_used(vq);
 }
 
 void virtqueue_rewind(struct virtqueue *vq)

@@ -84,6 +84,27 @@ static void fill_refused(struct report_device *device)
 	device->nr_refusals = 1;
 }
 
+static void fill_evil(struct report_device *device)
+{
+	static const struct evil_play plays[] = {
+		{ .trick = EVIL_DELAY, .queue = 0, .completion = 40 },
+		{ .trick = EVIL_DELAY, .queue = 0, .completion = 51 },
+		{ .trick = EVIL_CONFIG, .queue = UINT16_MAX, .completion = 2 },
+	};
+
+	fill_confined(device, "blk4");
+	device->evil = true;
+	device->evil_settings = (struct evil_settings){
+		.seed = 4294967295,
+		.rate = 50,
+		.tricks = EVIL_BIT(EVIL_DELAY) | EVIL_BIT(EVIL_CONFIG),
+	};
+	device->counters.plays = 3;
+	device->counters.tricks[EVIL_DELAY] = 2;
+	device->counters.tricks[EVIL_CONFIG] = 1;
+	memcpy(device->counters.last_plays, plays, sizeof(plays));
+}
+
 static void fill_unrestricted(struct report_device *device)
 {
 	fill_confined(device, "blk3");
@@ -110,6 +131,7 @@ void report_example_fill(struct report_example *example)
 	fill_failed(&example->devices[REPORT_FAILED]);
 	fill_violation(&example->devices[REPORT_VIOLATION]);
 	fill_refused(&example->devices[REPORT_REFUSED]);
+	fill_evil(&example->devices[REPORT_EVIL]);
 	fill_confined(&example->devices[REPORT_CONFINED], "blk0");
 	fill_unrestricted(&example->devices[REPORT_UNRESTRICTED]);
 	fill_unused(&example->devices[REPORT_UNUSED]);

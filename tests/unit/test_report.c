@@ -316,7 +316,7 @@ Test(report, summary_is_readable)
 	char text[4096];
 
 	example.report.devices = &example.devices[REPORT_VIOLATION];
-	example.report.nr_devices = 3;
+	example.report.nr_devices = 4;
 	cr_expect_eq(report_summary(&example.report, text, sizeof(text)), strlen(text));
 	cr_expect_str_eq(
 		text,
@@ -332,6 +332,11 @@ Test(report, summary_is_readable)
 		"outside; pool used up to 0 B\n"
 		"  refusals: 1, the first: VIRTIO_F_ACCESS_PLATFORM not accepted; guest kernel "
 		"lacks CONFIG_DMA_RESTRICTED_POOL?\n"
+		"blk4: evil (mmio, pool by dt in memory, sandbox full), window "
+		"0x20000000+16.0 MiB\n"
+		"  16420 requests (0 failed), 64.2 MiB to the device, 64.0 MiB from it; addresses: "
+		"65263 inside, 0 outside; pool used up to 2.0 MiB\n"
+		"  evil on purpose, seed 4294967295: 3 tricks\n"
 		"blk0: confined (mmio, pool by dt in memory, sandbox full), window "
 		"0x20000000+16.0 MiB\n"
 		"  16420 requests (0 failed), 64.2 MiB to the device, 64.0 MiB from it; addresses: "
