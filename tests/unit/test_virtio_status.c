@@ -27,6 +27,7 @@ static const struct {
 	uint8_t from, written;
 } steps[] = {
 	{ 0, ACK },
+	{ 0, DRIVER },
 	{ ACK, DRIVER },
 	{ DRIVER, FEATURES_OK },
 	{ FEATURES_OK, RUNNING },
@@ -76,7 +77,9 @@ Test(virtio_status, writes_that_matter)
 		{ "driver without acknowledge", 0x00, 0x02, 0x00 },
 		{ "features ok alone", 0x00, 0x08, 0x00 },
 		{ "driver ok alone", 0x00, 0x04, 0x00 },
-		{ "two steps at once", 0x00, 0x03, 0x00 },
+		{ "acknowledge and driver at once", 0x00, 0x03, 0x03 },
+		{ "three steps at once", 0x00, 0x0b, 0x00 },
+		{ "driver and features ok at once", 0x01, 0x0b, 0x01 },
 		{ "all steps at once", 0x00, 0x0f, 0x00 },
 		{ "driver ok without features ok", 0x03, 0x07, 0x03 },
 		{ "features ok and driver ok at once", 0x03, 0x0f, 0x03 },

@@ -142,7 +142,11 @@ static bool start(struct virtio_device *device)
 	return true;
 }
 
-/* The steps a driver may take; every other write of the status register is ignored. */
+/*
+ * The steps a driver may take; every other write of the status register is ignored. The first two,
+ * at which nothing is decided, may be one: SeaBIOS writes them so. Virtio 1.3, 3.1.1, has an order of
+ * steps, not of writes; but FEATURES_OK must be read back before DRIVER_OK, which so stays a step.
+ */
 static const struct {
 	uint8_t from;
 	uint8_t add;
@@ -150,6 +154,7 @@ static const struct {
 } transitions[] = {
 	{ 0, VIRTIO_STATUS_ACKNOWLEDGE, NULL },
 	{ VIRTIO_STATUS_ACKNOWLEDGE, VIRTIO_STATUS_DRIVER, NULL },
+	{ 0, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER, NULL },
 	{ VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER, VIRTIO_STATUS_FEATURES_OK,
 	  agree_features },
 	{ VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK,

@@ -94,7 +94,8 @@ uint8_t virtio_device_status(struct virtio_device *device);
 
 /*
  * The driver writes @status. 0 resets; one step forward along virtio 1.3, 3.1.1 is taken if the
- * device agrees; FAILED may always be added; anything else is ignored.
+ * device agrees; ACKNOWLEDGE and DRIVER may come together; FAILED may always be added; anything else
+ * is ignored.
  */
 void virtio_device_write_status(struct virtio_device *device, uint8_t status);
 
