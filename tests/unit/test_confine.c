@@ -22,7 +22,7 @@ static struct virtio_queue *good_queue(struct virtio_bench *b, uint32_t queue)
 	*vq = (struct virtio_queue){
 		.size = 256,
 		.enabled = true,
-		.addr = { BASE + 0x1000, BASE + 0x2000, BASE + 0x3000 },
+		.addr = { BASE + 0x1000, BASE + 0x3000, BASE + 0x5000 },
 	};
 	return vq;
 }
@@ -179,6 +179,76 @@ Test(confine, alignment)
 		cr_expect_eq(b.report.nr_violations, !cases[i].aligned);
 		if (!cases[i].aligned)
 			bench_expect_line(": misaligned: device stopped");
+	}
+}
+
+/* Of queue 0 and, if it is enabled, queue 1. */
+static const struct {
+	const char *what;
+	uint64_t first[VIRTIO_RING_PARTS], second[VIRTIO_RING_PARTS];
+	const char *line; /* NULL: they are apart */
+} neighbours[] = {
+	{ "one behind the other",
+	  { BASE, BASE + DESC_BYTES, BASE + DESC_BYTES + AVAIL_BYTES + 2 },
+	  { 0 },
+	  NULL },
+	{ "up to the last byte of the address space",
+	  { UINT64_MAX - DESC_BYTES + 1, BASE, BASE + 0x1000 },
+	  { 0 },
+	  NULL },
+	{ "all at one place",
+	  { BASE, BASE, BASE },
+	  { 0 },
+	  "queue 0: available ring at 0x40000000, 518 bytes: overlaps the descriptor table of "
+	  "queue 0: device stopped\n" },
+	{ "available ring in the last descriptor",
+	  { BASE, BASE + DESC_BYTES - 2, BASE + 0x2000 },
+	  { 0 },
+	  "available ring at 0x40000ffe, 518 bytes: overlaps the descriptor table of queue 0" },
+	{ "used ring in the event index",
+	  { BASE, BASE + 0x2002, BASE + 0x2002 + AVAIL_BYTES - 4 },
+	  { 0 },
+	  "used ring at 0x40002204, 2054 bytes: overlaps the available ring of queue 0" },
+	{ "used ring into the first descriptor",
+	  { BASE + USED_BYTES - 6, BASE + 0x2000, BASE },
+	  { 0 },
+	  "used ring at 0x40000000, 2054 bytes: overlaps the descriptor table of queue 0" },
+	{ "the whole of one inside another",
+	  { BASE, BASE + 0x100, BASE + 0x2000 },
+	  { 0 },
+	  "available ring at 0x40000100, 518 bytes: overlaps the descriptor table of queue 0" },
+	{ "two queues",
+	  { BASE, BASE + 0x1000, BASE + 0x2000 },
+	  { BASE + 0x3000, BASE + 0x4000, BASE + 0x5000 },
+	  NULL },
+	{ "two queues in one used ring",
+	  { BASE, BASE + 0x1000, BASE + 0x2000 },
+	  { BASE + 0x3000, BASE + 0x4000, BASE + 0x2000 },
+	  "queue 1: used ring at 0x40002000, 2054 bytes: overlaps the used ring of queue 0" },
+	{ "used ring in another queue's descriptors",
+	  { BASE, BASE + 0x1000, BASE + 0x2000 },
+	  { BASE + 0x3000, BASE + 0x4000, BASE + 0x800 },
+	  "queue 1: used ring at 0x40000800, 2054 bytes: overlaps the descriptor table of queue 0" },
+};
+
+Test(confine, rings_have_places_of_their_own)
+{
+	for (size_t i = 0; i < sizeof(neighbours) / sizeof(neighbours[0]); i++) {
+		struct virtio_bench b;
+
+		bench_init(&b);
+		b.report.windows[1] = (struct machine_range){ UINT64_MAX - SIZE + 1, SIZE };
+		b.report.nr_windows = 2;
+		memcpy(good_queue(&b, 0)->addr, neighbours[i].first, sizeof(neighbours[i].first));
+		if (neighbours[i].second[0] != 0)
+			memcpy(good_queue(&b, 1)->addr, neighbours[i].second,
+			       sizeof(neighbours[i].second));
+		cr_expect_eq(confine_rings(&b.device), !neighbours[i].line, "%s",
+			     neighbours[i].what);
+		cr_expect_eq(b.report.nr_violations, neighbours[i].line != NULL, "%s",
+			     neighbours[i].what);
+		if (neighbours[i].line)
+			bench_expect_line(neighbours[i].line);
 	}
 }
 

@@ -168,16 +168,12 @@ static void write_hint(const struct virtio_device *device, char *hint, size_t si
 	}
 }
 
-/* One line: device, queue, address, length, what to check. */
+/* One line: device, queue, address, length, what is wrong, what to check. */
 static void tell_violation(struct virtio_device *device, const struct dma_violation *violation,
-			   const char *what, bool outside)
+			   const char *what, const char *why, const char *hint)
 {
-	const char *why = outside ? "outside the device's DMA windows" : "misaligned";
 	struct report_device *report = device->report;
-	char hint[HINT_MAX] = "";
 
-	if (outside)
-		write_hint(device, hint, sizeof(hint));
 	log_limited(&device->log_limit,
 		    "%s: queue %u: %s at %#llx, %llu bytes: %s: device stopped%s", device->name,
 		    violation->queue, what, (unsigned long long)violation->dma_addr,
@@ -188,48 +184,109 @@ static void tell_violation(struct virtio_device *device, const struct dma_violat
 	report->nr_violations++;
 }
 
-void confine_report_violation(struct virtio_device *device, const struct dma_violation *violation)
+static void tell_outside(struct virtio_device *device, const struct dma_violation *violation,
+			 const char *what)
 {
-	tell_violation(device, violation,
-		       violation->purpose < DMA_NR_PURPOSES ? purpose_names[violation->purpose]
-							    : "access",
-		       true);
+	char hint[HINT_MAX] = "";
+
+	write_hint(device, hint, sizeof(hint));
+	tell_violation(device, violation, what, "outside the device's DMA windows", hint);
 }
 
-static bool confine_ring(struct virtio_device *device, uint32_t queue, enum virtio_ring_part part)
+void confine_report_violation(struct virtio_device *device, const struct dma_violation *violation)
+{
+	tell_outside(device, violation,
+		     violation->purpose < DMA_NR_PURPOSES ? purpose_names[violation->purpose]
+							  : "access");
+}
+
+/* A part of an enabled queue. */
+struct ring {
+	uint32_t queue;
+	enum virtio_ring_part part;
+	uint64_t addr, len;
+};
+
+static struct ring get_ring(const struct virtio_device *device, uint32_t queue,
+			    enum virtio_ring_part part)
+{
+	const struct virtio_queue *vq = &device->queues[queue];
+
+	return (struct ring){ queue, part, vq->addr[part], virtio_ring_bytes(part, vq->size) };
+}
+
+static struct dma_violation ring_violation(const struct ring *ring)
+{
+	return (struct dma_violation){
+		.dma_addr = ring->addr,
+		.length = ring->len,
+		.purpose = DMA_RING,
+		.direction = ring->part == VIRTIO_RING_USED ? DMA_FROM_DEVICE : DMA_TO_DEVICE,
+		.queue = ring->queue,
+		.descriptor = UINT32_MAX,
+	};
+}
+
+static bool confine_ring(struct virtio_device *device, const struct ring *ring)
 {
 	static const uint64_t alignment[VIRTIO_RING_PARTS] = {
 		[VIRTIO_RING_DESC] = 16,
 		[VIRTIO_RING_AVAIL] = 2,
 		[VIRTIO_RING_USED] = 4,
 	};
-	const struct virtio_queue *vq = &device->queues[queue];
-	struct dma_violation violation = {
-		.dma_addr = vq->addr[part],
-		.length = virtio_ring_bytes(part, vq->size),
-		.purpose = DMA_RING,
-		.direction = part == VIRTIO_RING_USED ? DMA_FROM_DEVICE : DMA_TO_DEVICE,
-		.queue = queue,
-		.descriptor = UINT32_MAX,
-	};
+	const struct dma_violation violation = ring_violation(ring);
 
-	if (violation.dma_addr % alignment[part] != 0) {
-		tell_violation(device, &violation, ring_part_names[part], false);
+	if (ring->addr % alignment[ring->part] != 0) {
+		tell_violation(device, &violation, ring_part_names[ring->part], "misaligned", "");
 		return false;
 	}
-	if (!inside_windows(device, violation.dma_addr, violation.length)) {
-		tell_violation(device, &violation, ring_part_names[part], true);
+	if (!inside_windows(device, ring->addr, ring->len)) {
+		tell_outside(device, &violation, ring_part_names[ring->part]);
 		return false;
 	}
 	return true;
 }
 
+/* By differences: a ring may end with the address space. */
+static bool overlap(const struct ring *a, const struct ring *b)
+{
+	return a->addr - b->addr < b->len || b->addr - a->addr < a->len;
+}
+
+static bool keep_apart(struct virtio_device *device, const struct ring *ring,
+		       const struct ring *other)
+{
+	const struct dma_violation violation = ring_violation(ring);
+	char why[64];
+
+	if (!overlap(ring, other))
+		return true;
+	snprintf(why, sizeof(why), "overlaps the %s of queue %u", ring_part_names[other->part],
+		 other->queue);
+	tell_violation(device, &violation, ring_part_names[ring->part], why, "");
+	return false;
+}
+
+/*
+ * Rings are at places of their own, as virtio 1.3, 2.7, has them: what the device writes into a used
+ * ring must not become descriptors, or another ring.
+ */
 bool confine_rings(struct virtio_device *device)
 {
+	struct ring rings[DEVICE_MAX_QUEUES * VIRTIO_RING_PARTS];
+	size_t count = 0;
+
 	for (uint32_t queue = 0; queue < device->nr_queues; queue++)
 		for (int part = 0; part < VIRTIO_RING_PARTS; part++)
-			if (device->queues[queue].enabled &&
-			    !confine_ring(device, queue, (enum virtio_ring_part)part))
+			if (device->queues[queue].enabled)
+				rings[count++] =
+					get_ring(device, queue, (enum virtio_ring_part)part);
+	for (size_t i = 0; i < count; i++)
+		if (!confine_ring(device, &rings[i]))
+			return false;
+	for (size_t i = 1; i < count; i++)
+		for (size_t k = 0; k < i; k++)
+			if (!keep_apart(device, &rings[i], &rings[k]))
 				return false;
 	return true;
 }

@@ -18,7 +18,9 @@ struct virtio_device;
 /* Whether FEATURES_OK may stand. */
 bool confine_features(struct virtio_device *device);
 
-/* Whether every enabled ring lies inside one window of the device and is aligned (virtio 1.3, 2.7).
+/*
+ * Whether every part of every enabled queue lies inside one window of the device, is aligned, and
+ * shares no byte with another one (virtio 1.3, 2.7).
  */
 bool confine_rings(struct virtio_device *device);
 
