@@ -65,6 +65,10 @@ uint64_t mmio_read(uint64_t addr, unsigned int size);
 
 void print(const char *text);
 void print_hex(uint64_t value);
+void print_decimal(uint64_t value);
+
+/* Prints @why, then waits until a character comes on the serial port. */
+void wait_for_character(const char *why);
 
 __attribute__((noreturn)) static inline void end(uint8_t code)
 {
@@ -76,7 +80,10 @@ __attribute__((noreturn)) static inline void end(uint8_t code)
 /* The exit code when a check fails; 1 unless the payload sets it. */
 extern uint8_t payload_failure;
 
-/* The check failed: say which and end with payload_failure. */
+/* What is done when a check has failed and was told; NULL: end with payload_failure. */
+extern void (*payload_give_up)(void);
+
+/* The check failed: say which, and give up. */
 void expect(bool ok, const char *what);
 /* The same, and say both values. */
 void expect_equal(uint64_t value, uint64_t wanted, const char *what);

@@ -3,9 +3,11 @@
 
 #define UART		     0x3f8
 #define UART_LSR	     (UART + 5)
+#define LSR_DATA_READY	     0x01
 #define LSR_TRANSMITTER_IDLE 0x20
 
 uint8_t payload_failure = 1;
+void (*payload_give_up)(void);
 
 void mmio_write(uint64_t addr, unsigned int size, uint64_t value)
 {
@@ -56,6 +58,33 @@ void print_hex(uint64_t value)
 	print(text);
 }
 
+void print_decimal(uint64_t value)
+{
+	char text[21] = "";
+	size_t at = sizeof(text) - 1;
+
+	do {
+		text[--at] = (char)('0' + value % 10);
+		value /= 10;
+	} while (value > 0);
+	print(&text[at]);
+}
+
+void wait_for_character(const char *why)
+{
+	print(why);
+	while (!(inb(UART_LSR) & LSR_DATA_READY))
+		__asm__ volatile("pause");
+	inb(UART);
+}
+
+static void give_up(void)
+{
+	if (payload_give_up)
+		payload_give_up();
+	end(payload_failure);
+}
+
 void expect(bool ok, const char *what)
 {
 	if (ok)
@@ -63,7 +92,7 @@ void expect(bool ok, const char *what)
 	print("payload: not true: ");
 	print(what);
 	print("\n");
-	end(payload_failure);
+	give_up();
 }
 
 void expect_equal(uint64_t value, uint64_t wanted, const char *what)
@@ -77,5 +106,5 @@ void expect_equal(uint64_t value, uint64_t wanted, const char *what)
 	print(", not ");
 	print_hex(wanted);
 	print("\n");
-	end(payload_failure);
+	give_up();
 }

@@ -32,10 +32,6 @@
 
 #define POOL_SIZE 0x200000ull /* of one that is given by its address */
 
-#define UART	       0x3f8
-#define UART_LSR       (UART + 5)
-#define LSR_DATA_READY 0x01
-
 /* Page tables (Intel SDM 3A, 4.5): the identity map goes on where the one that we began with ends. */
 #define TABLE_ENTRIES	512u
 #define FIRST_DIRECTORY 4u /* of 1 GiB each */
@@ -101,14 +97,6 @@ void wait_a_moment(void)
 {
 	for (unsigned int i = 0; i < 20000; i++)
 		__asm__ volatile("pause");
-}
-
-static void wait_for_character(const char *why)
-{
-	print(why);
-	while (!(inb(UART_LSR) & LSR_DATA_READY))
-		wait_a_moment();
-	inb(UART);
 }
 
 static void run(unsigned int number, const uint8_t *boot_params)
