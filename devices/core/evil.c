@@ -31,7 +31,7 @@ static void record(struct evil *evil, enum evil_trick trick, uint16_t queue, uin
 {
 	struct device *device = evil->device;
 
-	device->report->last_plays[device->report.plays++ % DEVICE_REPORT_PLAYS] =
+	device->report->last_plays[device->report->plays++ % DEVICE_REPORT_PLAYS] =
 		(struct evil_play){ .completion = completion, .trick = trick, .queue = queue };
 	device->report->tricks[trick]++;
 }
