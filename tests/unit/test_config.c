@@ -221,7 +221,7 @@ Test(config, help_is_short)
 		cr_expect_str_empty(p.err);
 		for (char *line = p.out; *line; line = strchr(line, '\n') + 1, lines++)
 			cr_expect_leq(strcspn(line, "\n"), 80, "%.90s", line);
-		cr_expect_leq(lines, 35);
+		cr_expect_leq(lines, 36);
 		finish(&p);
 	}
 }
