@@ -110,3 +110,58 @@ case_crash_loop() {
 	expect_report '.devices[1].verdict == "failed" and .devices[1].restarts == 4'
 	[ "$(guest_value sum)" = "$(sum_of disk)" ] || fail "the other disk holds something else"
 }
+
+# Every kind of device goes on: the network's frames pass, a vsock's connections end and new ones are made,
+# the ports are the guest's as before.
+crash_all() {
+	local round pid rounds=2 words
+	make_tap
+	make_disk disk 1
+	servers=()
+	printf 'hello from the host' >hello
+	serve 1000 OPEN:hello,rdonly
+	serve 1001 "SYSTEM:sleep 600"
+	words="quiet test=crash-all rounds=$rounds $tap_words"
+	start_guest --cmdline "$words" --disk disk --net tap=tap0 --vsock cid=3,path=v \
+		--port log=file:log --rng --restart-limit 100/1 "$@"
+	for ((round = 1; round <= rounds; round++)); do
+		wait_out "^ready $round"
+		for pid in $(device_pids); do kill -KILL "$pid"; done
+		wait_restarts $((5 * round))
+		echo go >"$work/in"
+	done
+	wait_guest
+	end_servers
+	expect_status 0
+	[ "$(cat log)" = $'round 0\r\nround 1\r\nround 2' ] || [ "$(cat log)" = $'round 0\nround 1\nround 2' ] ||
+		fail "the port's file: $(cat log)"
+	expect_report "[.devices[] | .restarts == $rounds] | all"
+}
+
+case_crash_all_kinds() {
+	crash_all --restricted-dma
+	expect_confined
+}
+
+case_crash_all_kinds_pci() {
+	crash_all --restricted-dma --transport pci
+	expect_confined
+}
+
+# passt ends with the stream that the process had: another one takes its place.
+case_crash_net_user() {
+	local pid passt
+	make_uplink
+	start_guest --cmdline "quiet test=crash-net-user peer=10.9.0.1" --restricted-dma --net user
+	wait_out '^ready'
+	passt=$(passt_pid)
+	for pid in $(device_pids); do
+		[ "$pid" = "$passt" ] || kill -KILL "$pid"
+	done
+	wait_restarts 1
+	[ "$(passt_pid)" != "$passt" ] || fail "it is the same passt"
+	echo go >"$work/in"
+	wait_guest
+	expect_status 0
+	expect_confined
+}

@@ -75,10 +75,10 @@ case_process_sandbox() {
 case_process_vmm() {
 	local memfds
 	start_with_disk
-	memfds=$(for fd in "/proc/$vmm/fd"/*; do readlink "$fd"; done | grep memfd)
+	memfds=$(for fd in "/proc/$vmm/fd"/*; do readlink "$fd"; done | grep memfd | sort)
 	finish_guest
-	[ "$memfds" = "/memfd:dma-pool (deleted)
-/memfd:device-kept (deleted)" ] || fail "memory files: $memfds"
+	[ "$memfds" = "/memfd:device-kept (deleted)
+/memfd:dma-pool (deleted)" ] || fail "memory files: $memfds"
 }
 
 # Two disks, two processes: neither has the other's pool, or its file.
