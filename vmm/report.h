@@ -56,7 +56,7 @@ struct report_device {
 	char failure[REPORT_TEXT_MAX]; /* "" unless the device process failed */
 	bool evil;		       /* the process misbehaves on purpose: */
 	struct evil_settings evil_settings;
-	bool counters_valid;	       /* false: the back-end does not report, or is gone */
+	bool counters_valid; /* false: the back-end does not report, or is gone */
 	struct device_report_wire counters;
 };
 

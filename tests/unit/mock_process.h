@@ -24,6 +24,13 @@ bool mock_process_wanted(void);
 /* A pipe for the stderr of the process: its read end is fe->log from now on. Returns the other. */
 int mock_process_log(struct mock_frontend *fe);
 
+/*
+ * Starts a device process, as mock_start() and mock_start_foreign() say: fe->pid at the other end of
+ * fe->sock.
+ */
+void mock_process_start(struct mock_frontend *fe, const char *kind,
+			const struct device_options *options, bool confined, bool foreign);
+
 /* KiB of private memory that the process has in RAM; 0 when that is not looked at. */
 unsigned long mock_process_memory(const struct mock_frontend *fe);
 

@@ -81,8 +81,8 @@ static void meet(struct meeting *meeting, const char *kind, unsigned int queues)
 	struct vhost_frontend *fe = &meeting->session.fe;
 
 	foreign_describe(&meeting->foreign, &config);
-	cr_assert_eq(vhost_frontend_open(fe, scripted_backend_start(&meeting->backend), PATIENCE_MS, -1,
-					 meeting->session.windows, NR_WINDOWS),
+	cr_assert_eq(vhost_frontend_open(fe, scripted_backend_start(&meeting->backend), PATIENCE_MS,
+					 -1, meeting->session.windows, NR_WINDOWS),
 		     0);
 	meeting->agreed = foreign_agree(&meeting->foreign, fe);
 	meeting->read = foreign_read_config(&meeting->foreign, fe, meeting->config);

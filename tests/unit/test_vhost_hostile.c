@@ -223,8 +223,8 @@ Test(vhost_hostile, what_no_message_can_hold)
 
 	session_init(&session);
 	scripted_backend_init(&backend);
-	cr_expect_eq(vhost_frontend_open(fe, scripted_backend_start(&backend), PATIENCE_MS, -1, windows,
-					 VHOST_USER_MAX_FDS + 1),
+	cr_expect_eq(vhost_frontend_open(fe, scripted_backend_start(&backend), PATIENCE_MS, -1,
+					 windows, VHOST_USER_MAX_FDS + 1),
 		     -E2BIG);
 	cr_expect_eq(vhost_frontend_get_config(fe, config, sizeof(config)), -EMSGSIZE);
 	cr_expect_eq(vhost_frontend_get_config(fe, config, VHOST_USER_MAX_CONFIG), 0);

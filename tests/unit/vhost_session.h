@@ -68,7 +68,8 @@ static inline void session_destroy(struct session *session)
 static inline int session_run(struct session *session, int sock)
 {
 	struct vhost_frontend *fe = &session->fe;
-	int ret = vhost_frontend_open(fe, sock, session->deadline_ms, -1, session->windows, NR_WINDOWS);
+	int ret = vhost_frontend_open(fe, sock, session->deadline_ms, -1, session->windows,
+				      NR_WINDOWS);
 
 	if (!ret)
 		ret = vhost_frontend_get_queue_num(fe, &session->queue_num);
