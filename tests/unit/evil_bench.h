@@ -53,8 +53,8 @@ static inline void evil_start_blk(struct evil_bench *b, const char *how, bool re
 #define EVIL_STATUS (EVIL_HEADER + 0x1000)
 #define EVIL_DATA   (EVIL_HEADER + 0x2000)
 
-/* One sector at EVIL_DATA, read or written. */
-static inline void evil_submit_blk(struct evil_bench *b, uint32_t type, uint64_t sector)
+/* One sector at EVIL_DATA, to be read or written; the device does not know yet. */
+static inline void evil_offer_blk(struct evil_bench *b, uint32_t type, uint64_t sector)
 {
 	struct mock_driver *driver = &evil_fe(b)->queues[0];
 	uint16_t index = 0;
@@ -68,6 +68,11 @@ static inline void evil_submit_blk(struct evil_bench *b, uint32_t type, uint64_t
 	index = blk_bench_add(driver, index, EVIL_STATUS, 1, W, 0);
 	mock_desc_table(driver)[index - 1].flags &= ~VIRTQ_DESC_F_NEXT;
 	mock_submit(driver, 0);
+}
+
+static inline void evil_submit_blk(struct evil_bench *b, uint32_t type, uint64_t sector)
+{
+	evil_offer_blk(b, type, sector);
 	mock_kick(evil_fe(b), 0);
 }
 
