@@ -155,6 +155,7 @@ int device_start_process(struct device *device, int exe_fd, const struct device_
 		.sandbox = request->sandbox,
 	};
 	int ret = worker_start(&device->worker, exe_fd, &worker_request);
+	unsigned int printed;
 	int sock;
 
 	if (ret)
@@ -164,8 +165,9 @@ int device_start_process(struct device *device, int exe_fd, const struct device_
 	ret = device->loop ? open_frontend(device, sock) : connect_device(device, sock);
 	if (ret) {
 		/* Its own words explain a failed start best, and are all that is said then. */
+		printed = device->log_limit.printed;
 		device_read_log(device, EPOLLIN);
-		if (device->log_limit.printed == 0)
+		if (device->log_limit.printed == printed)
 			log_error("%s: device process: did not start: %s", device->name,
 				  strerror(-ret));
 	} else {

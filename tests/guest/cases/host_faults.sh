@@ -429,6 +429,37 @@ case_host_faults_clock() {
 	[ "$ticks" -lt $(($(getconf CLK_TCK) / 2)) ] || fail "$ticks ticks of CPU in 2 s of waiting"
 }
 
+# Memory that a group of processes may have, less and less of it: the first to go is a device process.
+case_host_faults_memory_cgroup() {
+	local group=/sys/fs/cgroup/minivmm-test-$$ most
+	grep -qsw memory /sys/fs/cgroup/cgroup.controllers &&
+		echo +memory 2>/dev/null >/sys/fs/cgroup/cgroup.subtree_control ||
+		skip "no memory controller to use"
+	make_disk disk 1
+	make_idle
+	mkdir "$group"
+	(
+		echo "$BASHPID" >"$group/cgroup.procs"
+		exec "$minivmm" --kernel idle --restricted-dma --disk disk --timeout 60 \
+			</dev/null >out 2>err
+	) &
+	vmm=$!
+	wait_for_disk "$vmm"
+	most=$(cat "$group/memory.current")
+	while ! grep -q '^oom_kill [1-9]' "$group/memory.events"; do
+		most=$((most - 131072))
+		[ "$most" -gt 0 ] || fail "memory.max does nothing here"
+		echo "$most" >"$group/memory.max"
+	done
+	echo max >"$group/memory.max"
+	! ended "$vmm" || fail "it took minivmm: $(cat err)"
+	kill -TERM "$vmm"
+	wait_guest
+	rmdir "$group"
+	expect_status 143
+	expect_nothing_left
+}
+
 # What the host has of each kind, before and after many guests. On a machine of people other things
 # come and go.
 inventory() {
