@@ -116,7 +116,6 @@ static const struct field fields[] = {
 	{ "flags of the first one", false, 0, false, 12, 2, NEXT, NEXT | INDIRECT },
 	{ "flags of the last one", false, 1, false, 12, 2, WRITE, NEXT | INDIRECT },
 	{ "next", false, 0, false, 14, 2, 1, 0xffff },
-	{ "next in a loop", false, 0, false, 14, 2, 1, 0 },
 	{ "address in a table", true, 1, false, 0, 8, NEAR, OUTSIDE },
 	{ "length in a table", true, 1, false, 8, 4, 32, 0xffffffff },
 	{ "flags in a table", true, 1, false, 12, 2, WRITE, INDIRECT },
