@@ -10,7 +10,7 @@
 static const struct {
 	const char *name;
 	unsigned int flags;
-} tricks[EVIL_NR_TRICKS] = {
+} known[EVIL_NR_TRICKS] = {
 #define EVIL_TRICK(identifier, text, bits) [EVIL_##identifier] = { text, bits },
 	EVIL_TRICKS(EVIL_TRICK)
 #undef EVIL_TRICK
@@ -18,7 +18,7 @@ static const struct {
 
 const char *evil_trick_name(unsigned int trick)
 {
-	return trick < EVIL_NR_TRICKS ? tricks[trick].name : "unknown";
+	return trick < EVIL_NR_TRICKS ? known[trick].name : "unknown";
 }
 
 uint32_t evil_tricks_with(unsigned int flags)
@@ -26,7 +26,7 @@ uint32_t evil_tricks_with(unsigned int flags)
 	uint32_t found = 0;
 
 	for (unsigned int i = 0; i < EVIL_NR_TRICKS; i++) {
-		if ((tricks[i].flags & flags) == flags)
+		if ((known[i].flags & flags) == flags)
 			found |= EVIL_BIT(i);
 	}
 	return found;
@@ -43,13 +43,13 @@ uint32_t evil_default_tricks(bool own_pool)
 static uint32_t find_trick(const char *name, size_t len)
 {
 	for (unsigned int i = 0; i < EVIL_NR_TRICKS; i++) {
-		if (strlen(tricks[i].name) == len && memcmp(tricks[i].name, name, len) == 0)
+		if (strlen(known[i].name) == len && memcmp(known[i].name, name, len) == 0)
 			return EVIL_BIT(i);
 	}
 	return 0;
 }
 
-int evil_parse_tricks(const char *text, uint32_t *set)
+int evil_parse_tricks(const char *text, uint32_t *tricks)
 {
 	uint32_t found = 0;
 
@@ -64,7 +64,7 @@ int evil_parse_tricks(const char *text, uint32_t *set)
 			break;
 		text += len + 1;
 	}
-	*set = found;
+	*tricks = found;
 	return 0;
 }
 
@@ -79,7 +79,7 @@ void evil_format(const struct evil_settings *settings, char text[EVIL_SETTING_MA
 		if (!(settings->tricks & EVIL_BIT(i)))
 			continue;
 		len += snprintf(text + len, EVIL_SETTING_MAX - len, "%s%s", separator,
-				tricks[i].name);
+				known[i].name);
 		separator = "+";
 	}
 }
