@@ -75,7 +75,8 @@ $(BUILD)/flags: FORCE
 	@echo '$(flags)' | cmp -s - $@ || echo '$(flags)' >$@
 FORCE:
 
-.PHONY: setup images run shell test unit device-test clang sanitize check-arch check-headers lint guest-test bench
+.PHONY: setup images run shell test unit device-test clang sanitize check-arch check-bad-inputs
+.PHONY: check-headers lint guest-test bench
 setup: ## install the Debian packages that everything here needs
 	tests/install-packages
 images: ## build the guest images and the emulated host
@@ -103,6 +104,9 @@ sanitize: ## the same with ASan and UBSan, in build/sanitize
 check-arch: all ## check the rules of the architecture, and the checker
 	tests/check/architecture --self-test
 	tests/check/architecture $(BUILD)
+check-bad-inputs: ## check the catalogue of hostile inputs, and the checker
+	tests/check/bad-inputs --self-test
+	tests/check/bad-inputs
 check-headers: ## compile every header alone, with gcc and clang
 	tests/check/headers $(CPPFLAGS) $(CFLAGS)
 lint: all ## clang-format, clang-tidy, cppcheck, shellcheck, mandoc, documented options
