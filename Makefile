@@ -76,7 +76,7 @@ $(BUILD)/flags: FORCE
 FORCE:
 
 .PHONY: setup images run shell test unit device-test clang sanitize check-arch check-bad-inputs
-.PHONY: check-headers lint guest-test bench
+.PHONY: check-headers lint guest-programs guest-test bench
 setup: ## install the Debian packages that everything here needs
 	tests/install-packages
 images: ## build the guest images and the emulated host
@@ -111,7 +111,9 @@ check-headers: ## compile every header alone, with gcc and clang
 	tests/check/headers $(CPPFLAGS) $(CFLAGS)
 lint: all ## clang-format, clang-tidy, cppcheck, shellcheck, mandoc, documented options
 	MINIVMM=$(BUILD)/minivmm tests/check/lint $(CPPFLAGS) -std=gnu17
-guest-test: all images ## boot guests where KVM works (GUEST_TESTS: names or patterns)
+# What guest tests run of ours.
+guest-programs: all
+guest-test: guest-programs images ## boot guests where KVM works (GUEST_TESTS: names or patterns)
 	MINIVMM=$(abspath $(BUILD)/minivmm) tests/with-kvm tests/guest/run $(GUEST_TESTS)
 bench: all images ## measure speed and size against QEMU
 	tests/bench/run
