@@ -36,7 +36,8 @@ mistakes=(
 	'tests      replace A 2 D process script:tests/none ""'
 	'tests      replace A 2 D process script:tests/plain ""'
 	'tests      replace A 2 D unit short ""'
-	'tests      rm tests/fuzz/queue.c'
+	'tests      replace A 2 D fuzz fuzz:helper ""'
+	'tests      rm tests/fuzz/fuzz_queue.c'
 )
 
 # line SECTION COLUMN...: adds it.
@@ -62,7 +63,7 @@ make_catalogue() {
 	     broken_by_the_formatter, .init = start)
 	ParameterizedTest(struct row *row, queue, table)
 	CODE
-	echo 'int x;' >tests/fuzz/queue.c
+	echo 'int x;' | tee tests/fuzz/helper.c >tests/fuzz/fuzz_queue.c
 	printf '#!/bin/sh\necho boot-1\necho boot-2\n' >tests/guest/run
 	echo exit >tests/plain
 	cp tests/plain tests/script
@@ -71,7 +72,7 @@ make_catalogue() {
 		echo "$i. what it does"
 	done >tests/bad-inputs/README.md
 	echo "# a comment" >tests/bad-inputs/A.tsv
-	line A 1 R/N unit+guest "queue::short guest:boot-1" ""
+	line A 1 "R/N ok" unit+guest "queue::short guest:boot-1" ""
 	line A 2 D unit "queue::split queue::broken_by_the_formatter" "a note"
 	line B 3 ok fuzz fuzz:queue ""
 	line B 4 X process "script:tests/script queue::table" ""
