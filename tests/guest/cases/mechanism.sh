@@ -13,8 +13,8 @@ mechanism() {
 	via=dt*) ;;
 	*) kernel=$proposals ;;
 	esac
-	make_disk disk 4
-	make_disk scratch 4
+	make_disk disk 2
+	make_disk scratch 2
 	read_sum=$(sum_of disk)
 	boot --kernel "$kernel" --initrd "$initramfs" --cmdline "quiet test=mechanism how=$how" \
 		--cpus "$cpus" --memory 96M --transport "$transport" --restricted-dma="$list" \
