@@ -19,6 +19,8 @@ SANITIZE ?=
 UNIT_ARGS ?=
 # Names or patterns of guest tests, for example GUEST_TESTS='disk-* rng'.
 GUEST_TESTS ?=
+# Options for tests/hostile, for example HOSTILE_ARGS='--scale 0.1'.
+HOSTILE_ARGS ?=
 Q        := $(if $(V),,@)
 
 CPPFLAGS += -I. -D_GNU_SOURCE
@@ -58,7 +60,10 @@ $(BUILD)/minivmm-device: libs := $(device_libs)
 $(BUILD)/unit-tests: $(call obj,$(unit_src)) $(vmm_obj) $(devices_obj) $(proto_obj)
 $(BUILD)/unit-tests: libs := -lcriterion $(vmm_libs) $(device_libs)
 
-$(BUILD)/minivmm $(BUILD)/minivmm-device $(BUILD)/unit-tests: $(BUILD)/flags
+$(BUILD)/endurance: $(call obj,$(wildcard tests/endurance/*.c)) $(proto_obj)
+$(BUILD)/endurance: libs := -lm
+
+$(BUILD)/minivmm $(BUILD)/minivmm-device $(BUILD)/unit-tests $(BUILD)/endurance: $(BUILD)/flags
 	@echo "  LD      $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(libs)
 
@@ -76,7 +81,7 @@ $(BUILD)/flags: FORCE
 FORCE:
 
 .PHONY: setup images run shell test unit device-test clang sanitize check-arch check-bad-inputs
-.PHONY: check-headers lint guest-programs guest-test bench
+.PHONY: check-headers lint guest-programs guest-test endurance test-hostile bench
 setup: ## install the Debian packages that everything here needs
 	tests/install-packages
 images: ## build the guest images and the emulated host
@@ -115,6 +120,10 @@ lint: all ## clang-format, clang-tidy, cppcheck, shellcheck, mandoc, documented 
 guest-programs: all
 guest-test: guest-programs images ## boot guests where KVM works (GUEST_TESTS: names or patterns)
 	MINIVMM=$(abspath $(BUILD)/minivmm) tests/with-kvm tests/guest/run $(GUEST_TESTS)
+endurance: all $(BUILD)/endurance ## a thousandth of tests/long-run, without guests
+	tests/long-run --scale 0.001 --without-guests
+test-hostile: guest-programs images $(BUILD)/endurance ## what is hostile, at length (HOSTILE_ARGS: see tests/hostile)
+	tests/hostile $(HOSTILE_ARGS)
 bench: all images ## measure speed and size against QEMU
 	tests/bench/run
 
