@@ -133,8 +133,8 @@ case_host_faults_kvm_again() {
 	expect_refusal 107 'vcpu 0: KVM_RUN: Resource temporarily unavailable' "EAGAIN"
 }
 
-# Files that become shorter, longer, unreadable or vanish while the guest is started: strace holds it
-# up where it opens /dev/kvm, when they have been looked at.
+# Files that become shorter, longer, unreadable or vanish while the guest is started: strace stops it
+# where it opens /dev/kvm, when they have been looked at.
 case_host_faults_files() {
 	local held
 	make_disk disk 1
@@ -142,17 +142,19 @@ case_host_faults_files() {
 		head -c 100000 /dev/zero >initrd
 		rm -f events
 		# shellcheck disable=SC2094 # it is made anew
-		strace -o trace -P /dev/kvm -e trace=openat \
-			-e inject=openat:delay_enter=2000000:when=1 \
+		strace -o trace -P /dev/kvm -e trace=openat -e inject=openat:signal=STOP:when=1 \
 			"$minivmm" --kernel "$exits" --restricted-dma --disk disk --initrd initrd \
 			--events events </dev/null >out 2>err &
 		held=$!
-		until grep -qs planned events; do
+		until grep -qs planned events && grep -q SIGSTOP trace; do
 			! ended "$held" || fail "it did not even begin: $(cat err)"
 			sleep 0.05
 		done
 	}
 	end_held() {
+		local pid
+		pid=$(cat "/proc/$held/task/$held/children")
+		kill -CONT "${pid% }"
 		status=0
 		wait "$held" || status=$?
 		rm events
@@ -426,37 +428,6 @@ case_host_faults_clock() {
 	expect_status 143
 	[ "$(cat err)" = "minivmm: signal 15" ] || fail "$(cat err)"
 	[ "$ticks" -lt $(($(getconf CLK_TCK) / 2)) ] || fail "$ticks ticks of CPU in 2 s of waiting"
-}
-
-# Memory that a group of processes may have, less and less of it: the first to go is a device process.
-case_host_faults_memory_cgroup() {
-	local group=/sys/fs/cgroup/minivmm-test-$$ most
-	grep -qsw memory /sys/fs/cgroup/cgroup.controllers &&
-		echo +memory 2>/dev/null >/sys/fs/cgroup/cgroup.subtree_control ||
-		skip "no memory controller to use"
-	make_disk disk 1
-	make_idle
-	mkdir "$group"
-	(
-		echo "$BASHPID" >"$group/cgroup.procs"
-		exec "$minivmm" --kernel idle --restricted-dma --disk disk --timeout 60 \
-			</dev/null >out 2>err
-	) &
-	vmm=$!
-	wait_for_disk "$vmm"
-	most=$(cat "$group/memory.current")
-	while ! grep -q '^oom_kill [1-9]' "$group/memory.events"; do
-		most=$((most - 131072))
-		[ "$most" -gt 0 ] || fail "memory.max does nothing here"
-		echo "$most" >"$group/memory.max"
-	done
-	echo max >"$group/memory.max"
-	! ended "$vmm" || fail "it took minivmm: $(cat err)"
-	kill -TERM "$vmm"
-	wait_guest
-	rmdir "$group"
-	expect_status 143
-	expect_nothing_left
 }
 
 # On a machine where people work other things come and go, and the clock is theirs.
