@@ -165,3 +165,42 @@ case_crash_net_user() {
 	expect_status 0
 	expect_confined
 }
+
+# A group of processes with too little memory: the kernel takes a device process, which is started again,
+# and neither minivmm nor the one that takes the memory.
+case_crash_out_of_memory() {
+	local cgroups=/sys/fs/cgroup group
+	[ "$(id -u)" -eq 0 ] || skip "only root makes groups of processes"
+	if ! grep -qsw memory "$cgroups/cgroup.controllers"; then
+		cgroups=$work/cgroups
+		mkdir "$cgroups"
+		mount -t cgroup2 none "$cgroups" || skip "no cgroup2 here"
+	fi
+	grep -qsw memory "$cgroups/cgroup.controllers" || skip "no memory controller to use"
+	echo +memory >"$cgroups/cgroup.subtree_control"
+	group=$cgroups/minivmm-$$
+	mkdir "$group"
+	make_disk disk 1
+	start_guest --cmdline "quiet test=end how=wait-line" --restricted-dma --disk disk
+	wait_out '^waiting'
+	[ "$(cat "/proc/$(device_pids)/oom_score_adj")" -eq 1000 ] || fail "oom_score_adj of the device process"
+	echo "$vmm" >"$group/cgroup.procs"
+	echo "$(device_pids)" >"$group/cgroup.procs"
+	(
+		echo "$BASHPID" >"$group/cgroup.procs"
+		echo 4M >"$group/memory.max"
+		# Pages of a file in memory are the group's.
+		until grep -q '^oom_kill [1-9]' "$group/memory.events"; do
+			head -c 262144 /dev/zero >>/dev/shm/hog
+		done
+		rm /dev/shm/hog
+		echo max >"$group/memory.max"
+	)
+	wait_restarts 1
+	echo go >"$work/in"
+	wait_guest
+	rmdir "$group"
+	expect_status 0
+	expect_err 'device process killed by signal 9: restarted'
+	expect_report '.devices[0].restarts >= 1 and .devices[0].failure == null'
+}
