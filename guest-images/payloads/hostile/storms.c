@@ -8,7 +8,7 @@
 #define IN_FLIGHT   128u
 #define WAIT_NS	    (20 * NS_PER_MS)
 #define MIN_SERVED  20u
-#define RACE_RESETS 50u
+#define RACE_RESETS 20u
 
 static uint64_t kicks;
 

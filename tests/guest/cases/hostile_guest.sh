@@ -6,7 +6,7 @@
 # at what minivmm says, at the disk, and at what minivmm holds in the end.
 #
 # HOSTILE_SCALE says how often is done what has to be done often: flips of a field, kicks, exits; and
-# ten times that of resets and of what needs several exits.
+# a tenth of that of resets and of what needs several exits.
 
 hostile_pool=1e00000 # of the first of two devices of a guest of 32 MiB: 2 MiB, then the second's
 hostile_next=2000000
@@ -32,13 +32,13 @@ expect_disk_whole() {
 	[ "$(stat -c %s disk)" -eq 1048576 ] || fail "the disk has another size"
 }
 
-# expect_hostile STATUS: all scenarios have passed, and minivmm says little and harms nobody.
+# expect_hostile STATUS [OTHER]: all scenarios have passed, and minivmm says little and harms nobody.
 expect_hostile() {
 	local lines seconds=$((SECONDS - hostile_start + 1))
 	! grep -aE -B 1 '^(FAIL|payload: (not true|exception))' out >failed ||
 		fail "$(tr -d '\r' <failed | head -n 8)"
 	expect_out '^payload: all true'
-	expect_status "$1"
+	[ "$status" = "${2:-}" ] || expect_status "$1"
 	lines=$(wc -l <err)
 	[ "$lines" -le $((10 * seconds)) ] || fail "$lines lines on stderr in $seconds s"
 	! grep -q 'failed' err || fail "stderr: $(grep failed err)"
@@ -74,10 +74,11 @@ private_memory() {
 	done | awk '/^RssAnon:/ { sum += $2 } END { print sum }'
 }
 
-# attack_and_count TRANSPORT STATUS GROUP...: the same, and nothing is left behind meanwhile.
+# attack_and_count TRANSPORT GROUP...: the same, and nothing is left behind meanwhile. Whether a device
+# that one CPU sets up and another one resets is ever started with half of its addresses is chance.
 attack_and_count() {
-	local transport=$1 expected=$2 hostile_start=$SECONDS before after memory grown keys
-	shift 2
+	local transport=$1 hostile_start=$SECONDS before after memory grown keys
+	shift
 	hostile_arguments "$transport" "$* wait"
 	rm -f in
 	mkfifo in
@@ -94,7 +95,7 @@ attack_and_count() {
 	echo >&"$keys"
 	exec {keys}>&-
 	wait_guest
-	expect_hostile "$expected"
+	expect_hostile 0 105
 	[ "$before" = "$after" ] || fail "open before: $before; after: $after"
 	[ "$grown" -le 4096 ] || fail "device processes have grown by $grown KiB"
 	! grep -q KVM_ err || fail "stderr: $(head -n 3 err)"
@@ -139,8 +140,9 @@ case_hostile_registers() {
 	done
 }
 
-case_hostile_storms() { attack_and_count mmio 0 storms exits; }
-case_hostile_storms_pci() { attack_and_count pci 0 storms exits pci-races; }
+case_hostile_storms() { attack_and_count mmio storms exits; }
+case_hostile_storms_pci() { attack_and_count pci storms exits; }
+case_hostile_pci_races() { attack_and_count pci pci-races; }
 
 # Each race says how often the field was changed and how often the device has stopped for it.
 expect_races() {
