@@ -40,6 +40,7 @@ devices_src := $(wildcard devices/*.c devices/core/*.c)
 boot_src    := $(wildcard boot/*.c boot/$(ARCH)/*.c)
 vmm_src     := $(wildcard vmm/*.c vmm/virtio/*.c vmm/vhost/*.c vmm/pci/*.c vmm/arch/$(ARCH)/*.c)
 unit_src    := $(wildcard tests/unit/*.c)
+attack_src  := $(wildcard tests/attack/*.c)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
@@ -63,7 +64,15 @@ $(BUILD)/unit-tests: libs := -lcriterion $(vmm_libs) $(device_libs)
 $(BUILD)/endurance: $(call obj,$(wildcard tests/endurance/*.c)) $(proto_obj)
 $(BUILD)/endurance: libs := -lm
 
-$(BUILD)/minivmm $(BUILD)/minivmm-device $(BUILD)/unit-tests $(BUILD)/endurance: $(BUILD)/flags
+# The layers of the sandbox are made by these; tests/attack/layers.c can leave each of them out.
+wrapped     := syscall prctl fcntl setrlimit getpid madvise close_range close open write mount umount2 \
+	       chdir vhost_user_close_fds sandbox_seal
+comma       := ,
+$(BUILD)/attack: $(call obj,$(attack_src)) $(vmm_obj) $(devices_obj) $(proto_obj)
+$(BUILD)/attack: libs := $(vmm_libs) $(device_libs) $(addprefix -Wl$(comma)--wrap=,$(wrapped))
+
+$(BUILD)/minivmm $(BUILD)/minivmm-device $(BUILD)/unit-tests $(BUILD)/endurance $(BUILD)/attack: \
+		$(BUILD)/flags
 	@echo "  LD      $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(libs)
 
@@ -80,7 +89,7 @@ $(BUILD)/flags: FORCE
 	@echo '$(flags)' | cmp -s - $@ || echo '$(flags)' >$@
 FORCE:
 
-.PHONY: setup images run shell test unit device-test clang sanitize check-arch check-bad-inputs
+.PHONY: setup images run shell test unit device-test clang sanitize attack check-arch check-bad-inputs
 .PHONY: check-headers lint guest-programs guest-test endurance test-hostile bench
 setup: ## install the Debian packages that everything here needs
 	tests/install-packages
@@ -106,6 +115,8 @@ clang: ## the unit tests with clang, in build/clang
 	+$(MAKE) CC=clang BUILD=$(BUILD)/clang unit
 sanitize: ## the same with ASan and UBSan, in build/sanitize
 	+$(MAKE) SANITIZE=1 BUILD=$(BUILD)/sanitize unit
+attack: $(BUILD)/attack ## attack minivmm from inside the sandbox, with and without each of its layers
+	$(BUILD)/attack
 check-arch: all ## check the rules of the architecture, and the checker
 	tests/check/architecture --self-test
 	tests/check/architecture $(BUILD)
@@ -117,7 +128,7 @@ check-headers: ## compile every header alone, with gcc and clang
 lint: all ## clang-format, clang-tidy, cppcheck, shellcheck, mandoc, documented options
 	MINIVMM=$(BUILD)/minivmm tests/check/lint $(CPPFLAGS) -std=gnu17
 # What guest tests run of ours.
-guest-programs: all
+guest-programs: all $(BUILD)/attack
 guest-test: guest-programs images ## boot guests where KVM works (GUEST_TESTS: names or patterns)
 	MINIVMM=$(abspath $(BUILD)/minivmm) tests/with-kvm tests/guest/run $(GUEST_TESTS)
 endurance: all $(BUILD)/endurance ## a thousandth of tests/long-run, without guests
