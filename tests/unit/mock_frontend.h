@@ -19,6 +19,9 @@
 #define MOCK_FENCE     65536		 /* bytes of the file on either side of the pool */
 #define MOCK_TIMEOUT   2000		 /* milliseconds for any answer */
 
+/* An environment variable: the number of a system call that kills the device process besides. */
+#define MOCK_WITHOUT "MINIVMM_WITHOUT_SYSCALL"
+
 struct mock_frontend {
 	int sock;
 	pid_t pid;
