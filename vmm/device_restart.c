@@ -157,7 +157,7 @@ void device_handle_end(void *opaque, uint32_t events)
 		end_process(device);
 	} while (devices->restart(devices->restart_opaque, (size_t)(device - devices->list)));
 	note_restart(device, why, now_ms() - begin);
-	device_refresh(device);
+	device_refresh(device, true);
 }
 
 int devices_restart(struct devices *devices, size_t index, const struct device_request *request)

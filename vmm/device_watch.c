@@ -27,23 +27,54 @@ void device_collect_report(struct device *device)
 					 &report->counters.violations[device->violations_told]);
 }
 
+void device_expect_error(const struct device *device)
+{
+	if (device->loop)
+		(void)main_loop_arm(device->loop, device->err_fd, EPOLLIN, device->err_token);
+}
+
+/*
+ * How long the main loop waits for an answer to what a back-end has said unasked. One that has just
+ * spoken has nothing else to do, and meanwhile nobody hears a signal or the console.
+ */
+#define UNASKED_DEADLINE_MS 1000
+
+/* Returns the deadline that unlock_device() puts back. */
+static int lock_device(struct device *device, bool unasked)
+{
+	int deadline_ms;
+
+	pthread_mutex_lock(&device->virtio.lock);
+	deadline_ms = device->frontend.deadline_ms;
+	if (unasked)
+		device->frontend.deadline_ms = UNASKED_DEADLINE_MS;
+	return deadline_ms;
+}
+
+static void unlock_device(struct device *device, int deadline_ms)
+{
+	device->frontend.deadline_ms = deadline_ms;
+	pthread_mutex_unlock(&device->virtio.lock);
+}
+
 /* The device process found a ring unusable or an address outside its windows. */
 static void handle_error(void *opaque, uint32_t events)
 {
 	struct device *device = opaque;
 	uint32_t told = device->violations_told;
 	eventfd_t count;
+	int deadline_ms;
 
 	(void)events;
 	if (eventfd_read(device->err_fd, &count) < 0)
 		return;
-	pthread_mutex_lock(&device->virtio.lock);
+	deadline_ms = lock_device(device, true);
 	device_collect_report(device);
 	if (device->violations_told == told)
 		log_limited(&device->log_limit, "%s: %s: device stopped", device->name,
 			    device->report->evil ? "the evil device asks for a reset"
 						 : "the driver's ring is unusable");
-	pthread_mutex_unlock(&device->virtio.lock);
+	unlock_device(device, deadline_ms);
 	virtio_device_fail(&device->virtio);
 }
 
@@ -83,14 +114,13 @@ static void handle_hangup(void *opaque, uint32_t events)
 	virtio_device_fail(&device->virtio);
 }
 
-void device_refresh(struct device *device)
+void device_refresh(struct device *device, bool unasked)
 {
 	uint8_t config[VHOST_USER_MAX_CONFIG];
-	int ret;
+	int deadline_ms = lock_device(device, unasked);
+	int ret = device_read_config(device, config);
 
-	pthread_mutex_lock(&device->virtio.lock);
-	ret = device_read_config(device, config);
-	pthread_mutex_unlock(&device->virtio.lock);
+	unlock_device(device, deadline_ms);
 	/* One that is gone is told of by other ways. */
 	if (!ret)
 		virtio_device_change_config(&device->virtio, config, sizeof(config));
@@ -99,7 +129,7 @@ void device_refresh(struct device *device)
 void devices_refresh(struct devices *devices)
 {
 	for (size_t i = 0; i < devices->count; i++)
-		device_refresh(&devices->list[i]);
+		device_refresh(&devices->list[i], false);
 }
 
 void devices_resize_console(struct devices *devices, uint16_t columns, uint16_t rows)
@@ -115,7 +145,7 @@ void devices_resize_console(struct devices *devices, uint16_t columns, uint16_t 
 		pthread_mutex_lock(&device->virtio.lock);
 		(void)vhost_frontend_set_config(&device->frontend, 0, size, sizeof(size));
 		pthread_mutex_unlock(&device->virtio.lock);
-		device_refresh(device);
+		device_refresh(device, false);
 	}
 }
 
@@ -134,7 +164,7 @@ static void handle_channel(void *opaque, uint32_t events)
 	}
 	pthread_mutex_unlock(&device->virtio.lock);
 	if (ret > 0)
-		device_refresh(device);
+		device_refresh(device, true);
 }
 
 static int watch_channel(struct device *device)
@@ -160,7 +190,8 @@ int device_watch_process(struct device *device)
 
 static int watch_device(struct device *device, struct main_loop *loop)
 {
-	int ret = main_loop_add(loop, device->err_fd, EPOLLIN, handle_error, device);
+	int ret = main_loop_add_once(loop, device->err_fd, EPOLLIN, handle_error, device,
+				     &device->err_token);
 
 	device->loop = loop;
 	if (!ret && !device->is_foreign)

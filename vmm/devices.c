@@ -66,6 +66,7 @@ int device_backend_begin(struct device *device, const struct virtio_device *virt
 	for (uint32_t i = 0; i < virtio->nr_queues && !ret; i++)
 		if (virtio->queues[i].enabled)
 			ret = start_queue(device, i, &virtio->queues[i]);
+	device_expect_error(device);
 	return ret;
 }
 

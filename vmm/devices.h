@@ -53,7 +53,8 @@ struct device {
 	struct dma_window windows[REPORT_MAX_WINDOWS]; /* as the back-end was told */
 	size_t nr_windows;
 	struct transport_fds fds;
-	int err_fd; /* written by the back-end: a queue is broken */
+	int err_fd; /* written by the back-end: a queue is broken; heard of once in each start */
+	uint64_t err_token;
 	struct virtio_device virtio;
 	struct transport transport;
 	struct report_device *report;
@@ -170,14 +171,20 @@ int device_lose(struct device *device, const char *why);
 /* The driver's features and rings go to the back-end, which begins or goes on. 0 or -errno. Lock held. */
 int device_backend_begin(struct device *device, const struct virtio_device *virtio);
 
-/* Reads the configuration space again, and tells the driver when it has changed. */
-void device_refresh(struct device *device);
+/*
+ * Reads the configuration space again, and tells the driver when it has changed. @unasked: the back-end
+ * has just said so, and gets less time to answer.
+ */
+void device_refresh(struct device *device, bool unasked);
 
 /* Reads all of the configuration space from the back-end; lock held. 0 or -errno. */
 int device_read_config(struct device *device, uint8_t config[VHOST_USER_MAX_CONFIG]);
 
 /* The back-end is of no more use: tells, once, and ends it. With the virtio lock held. */
 void device_note_failure(struct device *device, const char *why);
+
+/* From here on a broken queue is heard of, once. */
+void device_expect_error(const struct device *device);
 
 /* Takes the device's own account, and tells of the violations that are new in it. Lock held. */
 void device_collect_report(struct device *device);

@@ -26,8 +26,8 @@ static struct main_loop_source *find_source(struct main_loop *loop, int fd)
 	return NULL;
 }
 
-int main_loop_add(struct main_loop *loop, int fd, uint32_t events,
-		  void (*handler)(void *, uint32_t), void *opaque)
+static int add(struct main_loop *loop, int fd, uint32_t events, void (*handler)(void *, uint32_t),
+	       void *opaque, uint64_t *token)
 {
 	struct main_loop_source *source = find_source(loop, -1); /* one that was removed */
 	struct epoll_event event = { .events = events };
@@ -48,11 +48,33 @@ int main_loop_add(struct main_loop *loop, int fd, uint32_t events,
 	 * its slot and its descriptor number have a new owner.
 	 */
 	event.data.u64 = (uint64_t)(source - loop->sources) << 32 | source->serial;
+	*token = event.data.u64;
 	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0) {
 		source->fd = -1;
 		return -errno;
 	}
 	return 0;
+}
+
+int main_loop_add(struct main_loop *loop, int fd, uint32_t events,
+		  void (*handler)(void *, uint32_t), void *opaque)
+{
+	uint64_t token;
+
+	return add(loop, fd, events, handler, opaque, &token);
+}
+
+int main_loop_add_once(struct main_loop *loop, int fd, uint32_t events,
+		       void (*handler)(void *, uint32_t), void *opaque, uint64_t *token)
+{
+	return add(loop, fd, events | EPOLLONESHOT, handler, opaque, token);
+}
+
+int main_loop_arm(const struct main_loop *loop, int fd, uint32_t events, uint64_t token)
+{
+	struct epoll_event event = { .events = events | EPOLLONESHOT, .data.u64 = token };
+
+	return epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, fd, &event) < 0 ? -errno : 0;
 }
 
 void main_loop_remove(struct main_loop *loop, int fd)

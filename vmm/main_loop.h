@@ -39,6 +39,15 @@ int main_loop_add(struct main_loop *loop, int fd, uint32_t events,
 		  void (*handler)(void *, uint32_t), void *opaque);
 void main_loop_remove(struct main_loop *loop, int fd);
 
+/*
+ * For a descriptor that whoever we do not trust can make ready as often as they like: @handler is
+ * called once, and again only after main_loop_arm() with *@token, which any thread may call. 0 or
+ * -errno.
+ */
+int main_loop_add_once(struct main_loop *loop, int fd, uint32_t events,
+		       void (*handler)(void *, uint32_t), void *opaque, uint64_t *token);
+int main_loop_arm(const struct main_loop *loop, int fd, uint32_t events, uint64_t token);
+
 /* Runs handlers until one of them calls main_loop_stop(). */
 void main_loop_run(struct main_loop *loop);
 void main_loop_stop(struct main_loop *loop);

@@ -255,3 +255,31 @@ Test(loop, descriptors_are_given_back)
 	main_loop_destroy(&loop);
 	cr_expect_eq(fd_count(), fds);
 }
+
+/* However often its other end writes. */
+Test(loop, a_source_that_is_heard_of_once)
+{
+	struct main_loop loop;
+	struct source source;
+	uint64_t token;
+
+	cr_assert_eq(main_loop_init(&loop), 0);
+	source_open(&source, &loop, 0);
+	main_loop_remove(&loop, source.fd);
+	cr_assert_eq(main_loop_add_once(&loop, source.fd, EPOLLIN, source_handle, &source, &token),
+		     0);
+	for (int i = 0; i < 3; i++) {
+		eventfd_write(source.fd, 1);
+		run_until_idle(&loop);
+		cr_expect_eq(source.calls, 1);
+	}
+	cr_expect_eq(main_loop_arm(&loop, source.fd, EPOLLIN, token), 0);
+	run_until_idle(&loop);
+	cr_expect_eq(source.calls, 2, "what was written meanwhile");
+	run_until_idle(&loop);
+	cr_expect_eq(source.calls, 2);
+	main_loop_remove(&loop, source.fd);
+	cr_expect_lt(main_loop_arm(&loop, source.fd, EPOLLIN, token), 0, "not after its end");
+	main_loop_destroy(&loop);
+	close(source.fd);
+}
