@@ -117,6 +117,10 @@ sanitize: ## the same with ASan and UBSan, in build/sanitize
 	+$(MAKE) SANITIZE=1 BUILD=$(BUILD)/sanitize unit
 attack: $(BUILD)/attack ## attack minivmm from inside the sandbox, with and without each of its layers
 	$(BUILD)/attack
+test-hostile: all images $(BUILD)/attack ## hostile device processes, more thoroughly (HOSTILE_SCALE=10)
+	$(BUILD)/attack
+	HOSTILE_SCALE=$(or $(HOSTILE_SCALE),10) MINIVMM=$(abspath $(BUILD)/minivmm) tests/with-kvm \
+		--timeout 7200 tests/guest/run 'hostile-*'
 check-arch: all ## check the rules of the architecture, and the checker
 	tests/check/architecture --self-test
 	tests/check/architecture $(BUILD)

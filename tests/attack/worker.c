@@ -17,6 +17,7 @@
 #include "devices/core/sandbox.h"
 #include "tests/attack/attack.h"
 #include "tests/attack/layers.h"
+#include "tests/attack/liar.h"
 
 #define LATER_FDS 8
 
@@ -145,11 +146,37 @@ static int serve(const char *kind, int sock)
 	return rc;
 }
 
+/* A disk of minivmm's own making, told apart by its serial number: it may lie. */
+static int serve_disk(int argc, char **argv)
+{
+	const char *settings[16] = { NULL };
+	const struct device_options options = {
+		.backend_fds = &target.backend_fd,
+		.nr_backends = 1,
+		.settings = settings,
+	};
+	size_t n = 0;
+
+	for (int i = 2; i < argc && n < 15; i++)
+		if (strncmp(argv[i], "--", 2) != 0)
+			settings[n++] = argv[i];
+	signal(SIGPIPE, SIG_IGN);
+	mallopt(M_TRIM_THRESHOLD, INT_MAX);
+	mallopt(M_MMAP_MAX, 0);
+	return liar_main(argv[1], 3, &options);
+}
+
 int worker_main(int argc, char **argv)
 {
+	const char *serial = NULL;
 	int rc;
 
 	parse(argc, argv);
+	for (int i = 2; i < argc; i++)
+		if (strncmp(argv[i], "serial=", 7) == 0)
+			serial = argv[i] + 7;
+	if (serial && liar_knows(serial))
+		return serve_disk(argc, argv);
 	if (argc < 2 || !attack)
 		return EXIT_FAILURE;
 	layers_building = true;

@@ -5,7 +5,7 @@
 
 #include "tests/unit/blk_bench.h"
 
-#define SECRET	0x5a
+#define SECRET 0x5a
 
 static uint8_t data[4096];
 
