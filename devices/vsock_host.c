@@ -117,17 +117,23 @@ bool vsock_ask_broker(struct vsock *vsock, const struct vsock_connection *conn)
 	return sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof(request);
 }
 
-/* The descriptor in @msg, which has room for one; -1: none. */
+/*
+ * The descriptor in @msg, which has room for one; -1: none. The padding behind it is as long as a
+ * second one, and the kernel uses it: neither is what we asked for.
+ */
 static int received_fd(struct msghdr *msg)
 {
 	const struct cmsghdr *cmsg = CMSG_FIRSTHDR(msg);
-	int fd;
+	int fds[2] = { -1, -1 };
 
-	if (!cmsg || cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS ||
-	    cmsg->cmsg_len != CMSG_LEN(sizeof(fd)))
+	if (!cmsg || cmsg->cmsg_level != SOL_SOCKET || cmsg->cmsg_type != SCM_RIGHTS)
 		return -1;
-	memcpy(&fd, CMSG_DATA(cmsg), sizeof(fd));
-	return fd;
+	memcpy(fds, CMSG_DATA(cmsg), cmsg->cmsg_len - CMSG_LEN(0));
+	if (fds[1] < 0)
+		return fds[0];
+	close(fds[0]);
+	close(fds[1]);
+	return -1;
 }
 
 static struct vsock_connection *find_asking(struct vsock *vsock, uint32_t id)
@@ -175,13 +181,16 @@ static bool take_answer(struct vsock *vsock)
 		.msg_controllen = sizeof(control),
 	};
 	ssize_t n = recvmsg(broker->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	int fd = n < 0 ? -1 : received_fd(&msg);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
 	if (n == (ssize_t)sizeof(answer)) {
-		use_answer(vsock, &answer, received_fd(&msg));
+		use_answer(vsock, &answer, fd);
 		return true;
 	}
+	if (fd >= 0)
+		close(fd);
 	/* minivmm has gone, and with it all new connections of the guest. */
 	device_watch(vsock->device, broker, 0);
 	return false;
