@@ -65,12 +65,11 @@ static void record_violation(struct device_report_wire *report, uint64_t addr, u
 }
 
 /* An address below the window wraps to an offset far above its size. */
-static bool holds(const struct dma_window *window, uint64_t addr, uint64_t len, int prot)
+static bool holds(const struct dma_window *window, uint64_t addr, uint64_t len)
 {
 	uint64_t offset = addr - window->base;
 
-	return offset < window->size && len <= window->size - offset &&
-	       (window->prot & prot) == prot;
+	return offset < window->size && len <= window->size - offset;
 }
 
 void *dma_map(struct dma_space *space, uint64_t addr, uint64_t len, const struct dma_use *use)
@@ -82,7 +81,7 @@ void *dma_map(struct dma_space *space, uint64_t addr, uint64_t len, const struct
 		const struct dma_window *window = &space->windows[i];
 		uint64_t offset = addr - window->base;
 
-		if (!holds(window, addr, len, prot))
+		if (!holds(window, addr, len) || (window->prot & prot) != prot)
 			continue;
 		report->addresses_inside[use->purpose]++;
 		if (offset + len > report->pool_high_water)
@@ -98,7 +97,7 @@ void *dma_find(const struct dma_space *space, uint64_t addr, uint64_t len, int p
 	for (unsigned int i = 0; i < space->nr_windows; i++) {
 		const struct dma_window *window = &space->windows[i];
 
-		if (holds(window, addr, len, prot))
+		if (holds(window, addr, len) && (window->prot & prot) == prot)
 			return window->host + (addr - window->base);
 	}
 	return NULL;
