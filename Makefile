@@ -17,6 +17,8 @@ PREFIX   ?= /usr/local
 SANITIZE ?=
 # Options for the unit tests, for example UNIT_ARGS='--filter virtqueue/*'.
 UNIT_ARGS ?=
+# Options of tests/fuzz/run, for example FUZZ_ARGS='--seconds 600 blk net'.
+FUZZ_ARGS ?=
 # Names or patterns of guest tests, for example GUEST_TESTS='disk-* rng'.
 GUEST_TESTS ?=
 # Options for tests/hostile, for example HOSTILE_ARGS='--scale 0.1'.
@@ -41,6 +43,7 @@ boot_src    := $(wildcard boot/*.c boot/$(ARCH)/*.c)
 vmm_src     := $(wildcard vmm/*.c vmm/virtio/*.c vmm/vhost/*.c vmm/pci/*.c vmm/arch/$(ARCH)/*.c)
 unit_src    := $(wildcard tests/unit/*.c)
 attack_src  := $(wildcard tests/attack/*.c)
+fuzz_src    := $(wildcard tests/fuzz/*.c)
 
 obj = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
@@ -75,6 +78,33 @@ $(BUILD)/minivmm $(BUILD)/minivmm-device $(BUILD)/unit-tests $(BUILD)/endurance 
 		$(BUILD)/flags
 	@echo "  LD      $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(libs)
+
+# With FUZZ=1, CC=clang and SANITIZE=1: one executable for each tests/fuzz/fuzz_NAME.c. Of everything
+# else it gets what it needs, since libFuzzer looks at all that is there after each run.
+fuzz_targets := $(patsubst tests/fuzz/fuzz_%.c,$(BUILD)/fuzz-%,$(filter tests/fuzz/fuzz_%,$(fuzz_src)))
+fuzz_common  := $(filter-out tests/fuzz/fuzz_%,$(fuzz_src)) tests/unit/mock_driver.c \
+		tests/unit/test_boot_support.c
+fuzz_wrapped := $(shell sed -n 's/.*WRAP_OF(\([a-z0-9_]*\)).*/\1/p' $(fuzz_common))
+ifneq ($(FUZZ),)
+CPPFLAGS += -Itests/fuzz/shim
+# What leads libFuzzer is the coverage of our code, not of the targets themselves. Comparisons need not be
+# traced, which costs as much as all the rest: inputs are operations, and not strings to be guessed.
+$(BUILD)/obj/boot/%.o $(BUILD)/obj/devices/%.o $(BUILD)/obj/vmm/%.o: \
+	CFLAGS += -fsanitize=fuzzer-no-link -fno-sanitize-coverage=trace-cmp
+endif
+$(BUILD)/fuzz.a: $(call obj,$(fuzz_common)) $(vmm_obj) $(devices_obj) $(proto_obj)
+	@echo "  AR      $@"
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(BUILD)/fuzz-%: $(BUILD)/obj/tests/fuzz/fuzz_%.o $(BUILD)/fuzz.a $(BUILD)/flags
+	@echo "  LD      $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer $(fuzz_wrapped:%=-Wl,--wrap=%) -o $@ \
+		$(filter %.o %.a,$^) $(vmm_libs) $(device_libs)
+.SECONDARY: $(call obj,$(fuzz_src))
+.PHONY: fuzz-targets fuzz
+fuzz-targets: $(fuzz_targets)
+fuzz: ## run the fuzz targets (FUZZ_SECONDS: for each; FUZZ_ARGS: options of tests/fuzz/run)
+	+$(MAKE) CC=clang SANITIZE=1 FUZZ=1 BUILD=$(BUILD)/fuzz fuzz-targets
+	FUZZ_BUILD=$(BUILD)/fuzz tests/fuzz/run $(FUZZ_ARGS)
 
 # -MD and not -MMD: check-arch wants to see the system's headers too.
 $(BUILD)/obj/%.o: %.c $(BUILD)/flags
