@@ -34,6 +34,12 @@ CFLAGS   += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 LDFLAGS  += -fsanitize=address,undefined
 endif
 
+# Counters of lines in a file that all processes map: see tests/check/coverage.
+ifneq ($(COVERAGE),)
+CFLAGS   += -O1 -fprofile-instr-generate -fcoverage-mapping -mllvm -runtime-counter-relocation \
+	    -Wno-unused-command-line-argument
+endif
+
 vmm_libs    := -lfdt -lelf -ljansson
 device_libs := -lseccomp
 
@@ -119,8 +125,8 @@ $(BUILD)/flags: FORCE
 	@echo '$(flags)' | cmp -s - $@ || echo '$(flags)' >$@
 FORCE:
 
-.PHONY: setup images run shell test unit device-test clang sanitize attack check-arch check-bad-inputs
-.PHONY: check-headers lint guest-programs guest-test endurance test-hostile bench
+.PHONY: setup images run shell test unit device-test clang sanitize attack coverage proof check-arch
+.PHONY: check-bad-inputs check-headers lint guest-programs guest-test endurance test-hostile bench
 setup: ## install the Debian packages that everything here needs
 	tests/install-packages
 images: ## build the guest images and the emulated host
@@ -147,10 +153,11 @@ sanitize: ## the same with ASan and UBSan, in build/sanitize
 	+$(MAKE) SANITIZE=1 BUILD=$(BUILD)/sanitize unit
 attack: $(BUILD)/attack ## attack minivmm from inside the sandbox, with and without each of its layers
 	$(BUILD)/attack
-test-hostile: all images $(BUILD)/attack ## hostile device processes, more thoroughly (HOSTILE_SCALE=10)
-	$(BUILD)/attack
-	HOSTILE_SCALE=$(or $(HOSTILE_SCALE),10) MINIVMM=$(abspath $(BUILD)/minivmm) tests/with-kvm \
-		--timeout 7200 tests/guest/run 'hostile-*'
+coverage: ## lines of devices/ and vmm/virtio/ that the unit tests reach: at least 90 %
+	+$(MAKE) CC=clang COVERAGE=1 BUILD=$(BUILD)/coverage $(BUILD)/coverage/unit-tests all
+	tests/check/coverage $(BUILD)/coverage
+proof: ## have Frama-C prove the arithmetic of addresses, see tests/proof
+	tests/proof/run
 check-arch: all ## check the rules of the architecture, and the checker
 	tests/check/architecture --self-test
 	tests/check/architecture $(BUILD)
@@ -167,7 +174,7 @@ guest-test: guest-programs images ## boot guests where KVM works (GUEST_TESTS: n
 	MINIVMM=$(abspath $(BUILD)/minivmm) tests/with-kvm tests/guest/run $(GUEST_TESTS)
 endurance: all $(BUILD)/endurance ## a thousandth of tests/long-run, without guests
 	tests/long-run --scale 0.001 --without-guests
-test-hostile: guest-programs images $(BUILD)/endurance ## what is hostile, at length (HOSTILE_ARGS: see tests/hostile)
+test-hostile: guest-programs images $(BUILD)/endurance $(BUILD)/attack ## what is hostile, at length (HOSTILE_ARGS: see tests/hostile)
 	tests/hostile $(HOSTILE_ARGS)
 bench: all images ## measure speed and size against QEMU
 	tests/bench/run
