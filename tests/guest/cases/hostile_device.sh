@@ -4,7 +4,7 @@
 # Device processes that are hostile: build/attack in the place of minivmm-device, see tests/attack/.
 # HOSTILE_SCALE=N makes N times as many of what is repeated, and tries all instead of some.
 
-scale=${HOSTILE_SCALE:-1}
+device_scale=${HOSTILE_SCALE:-1}
 attack=$(dirname "$minivmm")/attack
 
 # What it can do from inside the sandbox, with and without each layer, on this kernel. (`make attack` does
@@ -12,7 +12,7 @@ attack=$(dirname "$minivmm")/attack
 case_hostile_attacks() {
 	local some=(process-vm-readv proc-mem pidfd-getfd kill pool-shrink leaked-descriptor open connect-abstract)
 	[ "$(id -u)" -eq 0 ] || skip "only root can take the user namespace away"
-	[ "$scale" -eq 1 ] || some=()
+	[ "$device_scale" -eq 1 ] || some=()
 	"$attack" "${some[@]}" >out 2>err || fail "$(grep -v ^PASS out | head -n 5)"
 }
 
@@ -55,7 +55,7 @@ expect_responsive() {
 lying_disks() {
 	local name=$1
 	shift
-	start_hostile "$@" -- --cpus 2 --cmdline "quiet test=hostile-device times=$((20 * scale))"
+	start_hostile "$@" -- --cpus 2 --cmdline "quiet test=hostile-device times=$((20 * device_scale))"
 	wait_out '^waiting'
 	expect_responsive "$name"
 	wait_guest
@@ -101,7 +101,7 @@ case_hostile_memory_unchanged() {
 	sleep 0.5
 	vmm_memory "$private" >before
 	vmm_memory "$pool" >pool-before
-	sleep $((3 * scale))
+	sleep $((3 * device_scale))
 	vmm_memory "$pool" >pool-after
 	vmm_memory "$private" >after
 	[ "$(stat -c %s before)" -ge $((100 << 20)) ] || fail "RAM: $(stat -c %s before) bytes"

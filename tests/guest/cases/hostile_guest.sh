@@ -5,12 +5,12 @@
 # the device was as it should be afterwards and all memory outside of the pool unchanged. Here we look
 # at what minivmm says, at the disk, and at what minivmm holds in the end.
 #
-# HOSTILE_SCALE says how often is done what has to be done often: flips of a field, kicks, exits; and
-# a tenth of that of resets and of what needs several exits.
+# What has to be done often is done HOSTILE_SCALE thousand times: flips of a field, kicks, exits; a tenth of
+# that are resets and what needs several exits.
 
 hostile_pool=1e00000 # of the first of two devices of a guest of 32 MiB: 2 MiB, then the second's
 hostile_next=2000000
-hostile_scale=${HOSTILE_SCALE:-1000}
+hostile_scale=$((1000 * ${HOSTILE_SCALE:-1}))
 
 # hostile_arguments TRANSPORT WORDS: the disk is lines of 16 bytes, each its number, which the payload
 # knows; the other device is there to have a pool next to that of the first.
