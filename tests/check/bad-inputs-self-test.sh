@@ -34,6 +34,7 @@ mistakes=(
 	'tests      replace A 2 D guest "guest:none-*" ""'
 	'tests      replace A 2 D fuzz fuzz:none ""'
 	'tests      replace A 2 D process script:tests/none ""'
+	'tests      replace A 2 D process attack:none ""'
 	'tests      replace A 2 D process script:tests/plain ""'
 	'tests      replace A 2 D unit short ""'
 	'tests      replace A 2 D fuzz fuzz:helper ""'
@@ -55,7 +56,7 @@ replace() {
 
 make_catalogue() {
 	local i
-	mkdir -p tests/{bad-inputs,unit,fuzz,guest}
+	mkdir -p tests/{bad-inputs,unit,fuzz,attack,guest}
 	cat >tests/unit/test_queue.c <<-'CODE'
 	Test(queue, short)
 	Test(queue, split, .init = start)
@@ -63,7 +64,7 @@ make_catalogue() {
 	     broken_by_the_formatter, .init = start)
 	ParameterizedTest(struct row *row, queue, table)
 	CODE
-	echo 'int x;' | tee tests/fuzz/helper.c >tests/fuzz/fuzz_queue.c
+	echo 'int x;' | tee tests/fuzz/helper.c tests/attack/on_host.c >tests/fuzz/fuzz_queue.c
 	printf '#!/bin/sh\necho boot-1\necho boot-2\n' >tests/guest/run
 	echo exit >tests/plain
 	cp tests/plain tests/script
@@ -75,7 +76,7 @@ make_catalogue() {
 	line A 1 "R/N ok" unit+guest "queue::short guest:boot-1" ""
 	line A 2 D unit "queue::split queue::broken_by_the_formatter" "a note"
 	line B 3 ok fuzz fuzz:queue ""
-	line B 4 X process "script:tests/script queue::table" ""
+	line B 4 X process "script:tests/script attack:on_host queue::table" ""
 	line B 5 n/a "" "" "there is none here"
 	line B 6 n/a - - "nor here"
 	line B 7 K guest "guest:boot-*" ""
