@@ -60,6 +60,8 @@ void payload_main(const uint8_t *boot_params)
 	cpu_init();
 	second_init();
 	find_target(boot_params);
+	/* Once started, a device holds what it will hold from then on. */
+	queues_start(&target, queues, NR_QUEUES, RING_SIZE);
 	if (payload_has_word(boot_params, "wait"))
 		wait_for_character("payload: ready\n");
 	if (payload_has_word(boot_params, "chains"))
