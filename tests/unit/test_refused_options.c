@@ -93,7 +93,7 @@ Test(refused_options, more_devices_than_there_is_room_for)
 
 	for (size_t i = 0; i < LENGTH(counts); i++) {
 		const struct process process = { .program = MINIVMM, .args = args };
-		char(*names)[16] = calloc(counts[i], sizeof(*names));
+		char(*names)[32] = calloc(counts[i], sizeof(*names));
 		size_t n = 0;
 
 		args[n++] = "-k";
