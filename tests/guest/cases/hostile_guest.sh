@@ -79,6 +79,8 @@ private_memory() {
 attack_and_count() {
 	local transport=$1 hostile_start=$SECONDS before after memory grown keys
 	shift
+	# Hundreds of resets take minutes where KVM is emulated on a busy machine.
+	timeout=$((3 * timeout))
 	hostile_arguments "$transport" "$* wait"
 	rm -f in
 	mkfifo in
