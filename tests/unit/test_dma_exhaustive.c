@@ -79,6 +79,9 @@ Test(dma_exhaustive, an_address_is_inside_with_all_of_its_bytes)
 		const unsigned __int128 end = end_of(q.base, q.size);
 
 		cr_assert_eq(dma_add_window(&space, &window) == 0, can_be_window(q.base, q.size));
+		/* No mapping is that long, and no pointer goes that far. */
+		if (q.size > INT64_MAX)
+			continue;
 		cr_assert_eq(dma_map(&space, q.addr, q.len, &use) != NULL,
 			     space.nr_windows && q.addr >= q.base && q.addr < end &&
 				     end_of(q.addr, q.len) <= end,
