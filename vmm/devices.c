@@ -54,8 +54,10 @@ static int start_queue(struct device *device, uint32_t index, const struct virti
 
 int device_backend_begin(struct device *device, const struct virtio_device *virtio)
 {
-	int ret = move_window(device);
+	int ret;
 
+	vhost_frontend_begin_step(&device->frontend);
+	ret = move_window(device);
 	if (!ret && device->begun)
 		ret = vhost_frontend_resume(&device->frontend, virtio->accepted);
 	else if (!ret)
@@ -66,6 +68,7 @@ int device_backend_begin(struct device *device, const struct virtio_device *virt
 	for (uint32_t i = 0; i < virtio->nr_queues && !ret; i++)
 		if (virtio->queues[i].enabled)
 			ret = start_queue(device, i, &virtio->queues[i]);
+	vhost_frontend_end_step(&device->frontend);
 	device_expect_error(device);
 	return ret;
 }
@@ -84,9 +87,11 @@ static void backend_stop(void *opaque)
 	eventfd_t complaints;
 	int ret = 0;
 
+	vhost_frontend_begin_step(&device->frontend);
 	for (uint32_t i = 0; i < device->virtio.nr_queues && !ret; i++)
 		if (device->virtio.queues[i].enabled)
 			ret = vhost_frontend_stop_queue(&device->frontend, i);
+	vhost_frontend_end_step(&device->frontend);
 	/* What the stopped rings complained of must not hit the ones after them. */
 	(void)eventfd_read(device->err_fd, &complaints);
 	device->begun = false;

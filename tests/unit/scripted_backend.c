@@ -160,6 +160,7 @@ static void *serve(void *opaque)
 		msg = *received;
 		if (!make_answer(backend, &msg))
 			continue;
+		usleep(backend->think_us);
 		if (backend->fault == FAULT_NONE || faulty ||
 		    msg.hdr.request != backend->fault_at) {
 			(void)vhost_user_send(backend->sock, &msg);

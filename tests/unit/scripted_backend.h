@@ -47,6 +47,7 @@ struct scripted_backend {
 	uint32_t twice_at;	 /* request that is answered two times; 0: none */
 	uint32_t hang_up_at;	 /* request, whether or not it has an answer; 0: never */
 	unsigned int trickle_us; /* between two bytes */
+	unsigned int think_us;	 /* before each answer */
 
 	/* After scripted_backend_join(): messages in their order, with their descriptors. */
 	struct vhost_user_msg messages[SCRIPT_MAX_MESSAGES];

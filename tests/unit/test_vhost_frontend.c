@@ -397,3 +397,23 @@ Test(vhost_frontend, a_silent_back_end_is_found_out)
 	cr_expect_eq(fe.sock, -1);
 	close(pair[1]);
 }
+
+/* Each answer is in time; seven of them, to start a queue, take longer than one may. */
+Test(vhost_frontend, a_step_has_the_deadline_of_one_request)
+{
+	struct session session;
+	struct scripted_backend backend;
+
+	session_init(&session);
+	scripted_backend_init(&backend);
+	backend.think_us = 100000;
+	session.deadline_ms = 400;
+	cr_assert_eq(session_run(&session, scripted_backend_start(&backend)), 0, "without a step");
+	vhost_frontend_begin_step(&session.fe);
+	cr_expect_eq(vhost_frontend_start_queue(&session.fe, QUEUE, &session_queue, &session.fds),
+		     -ETIMEDOUT);
+	cr_expect_eq(session.fe.sock, -1);
+	scripted_backend_join(&backend);
+	scripted_backend_destroy(&backend);
+	session_destroy(&session);
+}

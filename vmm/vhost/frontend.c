@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "devices/proto/vhost_user.h"
@@ -72,10 +73,39 @@ static int send_message(struct vhost_frontend *fe, const struct vhost_user_msg *
 	return ret ? disconnect(fe, ret) : 0;
 }
 
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void vhost_frontend_begin_step(struct vhost_frontend *fe)
+{
+	fe->step_end_ms = now_ms() + (uint64_t)fe->deadline_ms;
+}
+
+void vhost_frontend_end_step(struct vhost_frontend *fe)
+{
+	fe->step_end_ms = 0;
+}
+
+/* How long the next answer may take. */
+static int time_left_ms(const struct vhost_frontend *fe)
+{
+	uint64_t now;
+
+	if (!fe->step_end_ms)
+		return fe->deadline_ms;
+	now = now_ms();
+	return now < fe->step_end_ms ? (int)(fe->step_end_ms - now) : 0;
+}
+
 /* Receives the answer to @request, whatever its size. No answer of the subset carries descriptors. */
 static int receive_answer(struct vhost_frontend *fe, uint32_t request, struct vhost_user_msg *msg)
 {
-	int ret = vhost_user_recv(fe->sock, msg, fe->deadline_ms);
+	int ret = vhost_user_recv(fe->sock, msg, time_left_ms(fe));
 
 	if (ret <= 0)
 		return disconnect(fe, ret == 0 ? -ECONNRESET : ret);

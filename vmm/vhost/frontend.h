@@ -37,8 +37,9 @@ struct vhost_frontend {
 	uint64_t features;	    /* virtio features that the back-end offers */
 	uint64_t protocol_features; /* in force */
 	struct vhost_channel channel;
-	uint64_t pinged_ms; /* when the question was asked that awaits its answer; 0: none does */
-	bool resumed;	    /* queues start where a back-end before this one left them */
+	uint64_t step_end_ms; /* when all answers of a step must be there; 0: no step is made */
+	uint64_t pinged_ms;   /* when the question was asked that awaits its answer; 0: none does */
+	bool resumed;	      /* queues start where a back-end before this one left them */
 	struct vhost_window windows[VHOST_USER_MAX_FDS];
 	size_t nr_windows;
 };
@@ -51,6 +52,13 @@ struct vhost_frontend {
  */
 int vhost_frontend_open(struct vhost_frontend *fe, int sock, int deadline_ms, int kept_fd,
 			const struct dma_window *windows, size_t nr_windows);
+
+/*
+ * Until vhost_frontend_end_step() all requests together have the deadline of one. A back-end that
+ * answers each of them just in time would otherwise hold up the guest, and us, for minutes.
+ */
+void vhost_frontend_begin_step(struct vhost_frontend *fe);
+void vhost_frontend_end_step(struct vhost_frontend *fe);
 
 /*
  * Ends the connection, for the holders of copies of the descriptor too. The channel reports a
