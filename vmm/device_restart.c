@@ -66,14 +66,15 @@ int device_lose(struct device *device, const char *why)
 }
 
 /* What became of the process, for a line. */
-static void describe_end(const struct device *device, char *why, size_t size)
+static void describe_end(struct device *device, char *why, size_t size)
 {
 	siginfo_t info = { 0 };
 
-	if (device->lost_why[0] != '\0') {
-		snprintf(why, size, "%s", device->lost_why);
+	pthread_mutex_lock(&device->virtio.lock);
+	snprintf(why, size, "%s", device->lost_why);
+	pthread_mutex_unlock(&device->virtio.lock);
+	if (why[0] != '\0')
 		return;
-	}
 	/* Only look: worker_end() reaps it. */
 	if (waitid(P_PIDFD, (id_t)device->worker.pidfd, &info, WEXITED | WNOWAIT | WNOHANG) == 0)
 		snprintf(why, size, "%s %d",
@@ -185,10 +186,11 @@ void devices_check_stopped(struct devices *devices)
 		    waitid(P_PIDFD, (id_t)device->worker.pidfd, &info, WSTOPPED | WNOHANG) < 0 ||
 		    info.si_pid == 0)
 			continue;
+		/* First: who waits for its answer has the lock. */
+		kill(device->worker.pid, SIGKILL);
 		pthread_mutex_lock(&device->virtio.lock);
 		snprintf(device->lost_why, sizeof(device->lost_why), "stopped by signal %d",
 			 info.si_status);
-		kill(device->worker.pid, SIGKILL);
 		pthread_mutex_unlock(&device->virtio.lock);
 	}
 }
