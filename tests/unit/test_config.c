@@ -197,6 +197,29 @@ Test(config, no_arguments_at_all)
 	finish(&p);
 }
 
+Test(config, restart_limit)
+{
+	static const struct {
+		const char *words;
+		unsigned int crashes, seconds;
+	} rows[] = {
+		{ "-k k", 5, 10 },
+		{ "-k k --restart-limit off", 0, 10 },
+		{ "-k k --restart-limit 1/1", 1, 1 },
+		{ "-k k --restart-limit=100/86400", 100, 86400 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct parse p;
+
+		run(&p, rows[i].words);
+		cr_assert_eq(p.result, CONFIG_RUN, "%s: %s", rows[i].words, p.err);
+		cr_expect_eq(p.config.restart_crashes, rows[i].crashes);
+		cr_expect_eq(p.config.restart_seconds, rows[i].seconds);
+		finish(&p);
+	}
+}
+
 Test(config, version)
 {
 	struct parse p;
