@@ -49,6 +49,7 @@ void device_bench_create(struct device_bench *b, const struct host_disk *disk)
 	fuzz_check(b->state_before);
 	memcpy(b->state_before, b->device.state ? b->device.state : "", size);
 	b->before = b->device;
+	b->kept_before = *b->device.kept;
 	host_keep(&b->host_before);
 }
 
@@ -56,6 +57,7 @@ static void begin(struct device_bench *b)
 {
 	host_begin(&b->host_before);
 	b->device = b->before;
+	*b->device.kept = b->kept_before;
 	if (b->device.state)
 		memcpy(b->device.state, b->state_before, malloc_usable_size(b->device.state));
 	memory_reset();

@@ -30,6 +30,7 @@ struct device_bench {
 	struct mock_driver drivers[DEVICE_MAX_QUEUES];
 	struct device before; /* as device_bench_create() left it, with the next */
 	void *state_before;
+	struct device_kept kept_before;
 	struct host_snapshot host_before;
 };
 

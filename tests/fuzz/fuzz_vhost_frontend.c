@@ -199,7 +199,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	wire.used = 0;
 	windows[0].range.base = 0x40000000;
 	sock = host_open(HOST_STREAM);
-	ret = vhost_frontend_open(&fe, sock, DEADLINE_MS, windows, 2);
+	ret = vhost_frontend_open(&fe, sock, DEADLINE_MS, -1, windows, 2);
 	while (input.left) {
 		fuzz_check(ret >= 0 || is_mild(ret) || fe.sock < 0, "goes on after %d", ret);
 		fuzz_check(fe.sock >= 0 || !host_get(sock), "the socket is still open");

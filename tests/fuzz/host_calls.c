@@ -348,6 +348,11 @@ int fake_eventfd_read(int fd, uint64_t *value)
 
 int fake_poll(struct pollfd *fds, nfds_t n, int timeout)
 {
+	/* The log, before each line. */
+	if (n == 1 && fds[0].fd == STDERR_FILENO) {
+		fds[0].revents = POLLOUT;
+		return 1;
+	}
 	fuzz_check(n == 1 && timeout == 0);
 	fds[0].revents = host_must_get(fds[0].fd, "poll")->taken ? POLLIN : 0;
 	return fds[0].revents != 0;
