@@ -36,8 +36,9 @@ endif
 
 # Counters of lines in a file that all processes map: see tests/check/coverage.
 ifneq ($(COVERAGE),)
-CFLAGS   += -O1 -fprofile-instr-generate -fcoverage-mapping -mllvm -runtime-counter-relocation \
-	    -Wno-unused-command-line-argument
+# The file is named here and not in the environment, of which device processes have none.
+CFLAGS   += -O1 -fprofile-instr-generate=$(abspath $(BUILD))/profiles/%m%c.profraw -fcoverage-mapping \
+	    -mllvm -runtime-counter-relocation -Wno-unused-command-line-argument
 endif
 
 vmm_libs    := -lfdt -lelf -ljansson
