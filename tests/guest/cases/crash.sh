@@ -31,14 +31,14 @@ wait_restarts() {
 
 # Whatever the guest had acknowledged is on the disk, and it read what it had written.
 crash_disk() {
-	local ways=$1
+	local signals=$1
 	shift
 	make_disk disk 1
 	start_guest --cmdline "quiet test=crash-disk mib=1" --disk disk \
 		--restart-limit 100/1 "$@"
 	wait_out '^started'
 	# shellcheck disable=SC2086 # words
-	crash_often $ways
+	crash_often $signals
 	echo go >"$work/in"
 	wait_guest
 	expect_status 0
@@ -166,36 +166,35 @@ case_crash_net_user() {
 	expect_confined
 }
 
-# A group of processes with too little memory: the kernel takes a device process, which is started again,
-# and neither minivmm nor the one that takes the memory.
+# A group of processes with too little memory: the kernel takes a device process first, which is started
+# again when there is more. minivmm stands still meanwhile, since it would need memory, too.
 case_crash_out_of_memory() {
 	local cgroups=/sys/fs/cgroup group
 	[ "$(id -u)" -eq 0 ] || skip "only root makes groups of processes"
-	if ! grep -qsw memory "$cgroups/cgroup.controllers"; then
-		cgroups=$work/cgroups
-		mkdir "$cgroups"
-		mount -t cgroup2 none "$cgroups" || skip "no cgroup2 here"
-	fi
 	grep -qsw memory "$cgroups/cgroup.controllers" || skip "no memory controller to use"
 	echo +memory >"$cgroups/cgroup.subtree_control"
 	group=$cgroups/minivmm-$$
 	mkdir "$group"
+	printf '#!/bin/sh\necho $$ >%s/cgroup.procs\nexec %s "$@"\n' "$group" "$minivmm" >in-group
+	chmod +x in-group
+	minivmm=$work/in-group
 	make_disk disk 1
 	start_guest --cmdline "quiet test=end how=wait-line" --restricted-dma --disk disk
 	wait_out '^waiting'
 	[ "$(cat "/proc/$(device_pids)/oom_score_adj")" -eq 1000 ] || fail "oom_score_adj of the device process"
-	echo "$vmm" >"$group/cgroup.procs"
-	echo "$(device_pids)" >"$group/cgroup.procs"
+	kill -STOP "$vmm"
 	(
+		echo -1000 >"/proc/$BASHPID/oom_score_adj"
 		echo "$BASHPID" >"$group/cgroup.procs"
-		echo 4M >"$group/memory.max"
+		echo $(($(cat "$group/memory.current") + (1 << 20))) >"$group/memory.max"
 		# Pages of a file in memory are the group's.
 		until grep -q '^oom_kill [1-9]' "$group/memory.events"; do
-			head -c 262144 /dev/zero >>/dev/shm/hog
+			head -c 65536 /dev/zero >>/dev/shm/hog
 		done
 		rm /dev/shm/hog
 		echo max >"$group/memory.max"
 	)
+	kill -CONT "$vmm"
 	wait_restarts 1
 	echo go >"$work/in"
 	wait_guest

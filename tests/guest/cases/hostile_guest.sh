@@ -53,7 +53,9 @@ attack() {
 	shift 2
 	hostile_arguments "$transport" "$*"
 	boot "${args[@]}"
-	expect_hostile "$expected"
+	# One status, or two of which either is good.
+	# shellcheck disable=SC2086 # words
+	expect_hostile $expected
 }
 
 # What minivmm and its device processes have open, by kinds.
@@ -153,15 +155,17 @@ expect_races() {
 		/^flips / { races++; stops += $6; if ($2 < least) few++ }
 		END { exit !(races == 15 && !few && stops > 0) }' ||
 		fail "$(grep -a '^flips' out | tr -d '\r')"
+	# Whether a flip to an address outside was seen is a matter of luck.
+	expect_report '(.devices[0].violations.total > 0) == (.exit.status == 105)'
 }
 
 case_hostile_races() {
-	attack mmio 105 races
+	attack mmio '105 0' races
 	expect_races
 }
 
 case_hostile_races_pci() {
-	attack pci 105 races
+	attack pci '105 0' races
 	expect_races
 }
 
