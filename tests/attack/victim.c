@@ -278,8 +278,8 @@ static void connect_worker(struct victim *victim)
 		.call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 		.err = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 	};
-	int rc = vhost_frontend_open(&victim->frontend, victim->worker.control, DEADLINE_MS,
-				     -1, victim->given, 1);
+	int rc = vhost_frontend_open(&victim->frontend, victim->worker.control, DEADLINE_MS, -1,
+				     victim->given, 1);
 
 	/* The connection is the front-end's now. */
 	victim->worker.control = -1;
