@@ -68,7 +68,7 @@ static const char *show_word(char *out, const char *word)
 {
 	size_t len = 0;
 
-	for (; word[len] && len < WORD_SHOWN - 1; len++)
+	for (; len < WORD_SHOWN - 1 && word[len]; len++)
 		out[len] = word[len] >= ' ' && word[len] <= '~' ? word[len] : '?';
 	out[len] = '\0';
 	if (word[len])

@@ -115,7 +115,7 @@ static void find_executable(enum process_program program, char path[PATH_MAX])
 	cr_assert_gt(len, 0);
 	path[len] = '\0';
 	slash = strrchr(path, '/');
-	strcpy(slash + 1, name_of(program));
+	snprintf(slash + 1, (size_t)(path + PATH_MAX - slash - 1), "%s", name_of(program));
 }
 
 /* Output goes to @out and @err; input is empty. */
