@@ -66,10 +66,10 @@ static void print_help(void)
 /* Copies what a stranger wrote to @out, WORD_SHOWN bytes, as something to print. */
 static const char *show_word(char *out, const char *word)
 {
-	size_t len = 0;
+	const size_t len = strnlen(word, WORD_SHOWN - 1);
 
-	for (; len < WORD_SHOWN - 1 && word[len]; len++)
-		out[len] = word[len] >= ' ' && word[len] <= '~' ? word[len] : '?';
+	for (size_t i = 0; i < len; i++)
+		out[i] = word[i] >= ' ' && word[i] <= '~' ? word[i] : '?';
 	out[len] = '\0';
 	if (word[len])
 		memcpy(out + len - strlen("..."), "...", strlen("..."));

@@ -21,7 +21,7 @@ sed -nE '/^\.Sh OPTIONS/,/^\.Sh CONSOLE/s/^\.It (.*)/\1/p' "$page" | grep '^Fl '
 
 sed -nE 's/^\tEXIT_STATUS_[A-Z_]+ = *([0-9]+),?.*/\1/p; s/^\t\t([0-9]+),.*/\1/p' \
 	vmm/exit_status.h | sort >"$work/statuses"
-sed -nE '/^\.Sh EXIT STATUS/,/^\.Sh EXAMPLES/s/^\.It (1 to )?([0-9]+)$/\2/p' "$page" |
+sed -nE '/^\.Sh EXIT STATUS/,/^\.Sh EXAMPLES/s/^\.It (1 to )?([0-9]+)( \+ N)?$/\2/p' "$page" |
 	sort >"$work/documented"
 
 [ -s "$work/help" ] && [ -s "$work/statuses" ]
