@@ -46,7 +46,13 @@ static bool may_restart(const struct device *device)
 	       device->devices->restart_limit.crashes > 0;
 }
 
-int device_lose(struct device *device, const char *why)
+/* Whether the process ended by itself, so that its end says more than the connection's. */
+static bool hung_up(int error)
+{
+	return error == -ECONNRESET || error == -EPIPE || error == -ENOTCONN;
+}
+
+int device_lose(struct device *device, int error, const char *why)
 {
 	struct pollfd ended = { .fd = device->worker.pidfd, .events = POLLIN };
 
@@ -57,7 +63,7 @@ int device_lose(struct device *device, const char *why)
 	vhost_frontend_close(&device->frontend);
 	if (device->worker.pid <= 0)
 		return 0;
-	if (device->lost_why[0] == '\0')
+	if (device->lost_why[0] == '\0' && !hung_up(error))
 		snprintf(device->lost_why, sizeof(device->lost_why), "%s", why);
 	kill(device->worker.pid, SIGKILL);
 	/* Whoever called us goes on as if the rings were nobody's: now they are. */
@@ -199,14 +205,16 @@ void devices_check_alive(struct devices *devices)
 {
 	for (size_t i = 0; i < devices->count; i++) {
 		struct device *device = &devices->list[i];
+		int ret;
 
 		if (!may_restart(device) || device->frontend.sock < 0)
 			continue;
 		/* Whoever has the lock is talking to it, with a deadline of its own. */
 		if (pthread_mutex_trylock(&device->virtio.lock))
 			continue;
-		if (vhost_frontend_ping(&device->frontend, now_ms(), SILENCE_LIMIT_MS))
-			(void)device_lose(device, "answers nothing any more");
+		ret = vhost_frontend_ping(&device->frontend, now_ms(), SILENCE_LIMIT_MS);
+		if (ret)
+			(void)device_lose(device, ret, "answers nothing any more");
 		pthread_mutex_unlock(&device->virtio.lock);
 	}
 }

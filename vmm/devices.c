@@ -78,7 +78,7 @@ static int backend_start(void *opaque, const struct virtio_device *virtio)
 	struct device *device = opaque;
 	int ret = device_backend_begin(device, virtio);
 
-	return ret ? device_lose(device, strerror(-ret)) : 0;
+	return ret ? device_lose(device, ret, strerror(-ret)) : 0;
 }
 
 static void backend_stop(void *opaque)
@@ -96,8 +96,9 @@ static void backend_stop(void *opaque)
 	(void)eventfd_read(device->err_fd, &complaints);
 	device->begun = false;
 	if (ret)
-		(void)device_lose(device, ret == -ETIMEDOUT ? "missed its deadline for a reset"
-							    : strerror(-ret));
+		(void)device_lose(device, ret,
+				  ret == -ETIMEDOUT ? "missed its deadline for a reset"
+						    : strerror(-ret));
 }
 
 static void backend_config_interrupt(void *opaque)

@@ -162,11 +162,11 @@ int device_watch_process(struct device *device);
 void device_handle_end(void *opaque, uint32_t events);
 
 /*
- * The back-end is of no more use. If its process can be followed by another, it is ended, and the main
+ * The back-end is of no more use: @error of the connection to it, and in words. If its process can be followed by another, it is ended, and the main
  * thread hears of that: 0, and the device is as good as started. Else the device has failed: -EIO.
  * With the virtio lock held.
  */
-int device_lose(struct device *device, const char *why);
+int device_lose(struct device *device, int error, const char *why);
 
 /* The driver's features and rings go to the back-end, which begins or goes on. 0 or -errno. Lock held. */
 int device_backend_begin(struct device *device, const struct virtio_device *virtio);
