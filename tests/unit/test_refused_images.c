@@ -385,6 +385,7 @@ Test(refused_images, the_largest_tree)
 	words[len + 1900] = '\0';
 	expect_tree(words, "virtio@fe00f000");
 	cr_expect_eq(unlink("dtb"), 0);
-	strcat(words, " --transport pci");
+	len = strlen(words);
+	snprintf(words + len, sizeof(words) - len, " --transport pci");
 	expect_tree(words, "dma-pool@");
 }
