@@ -6,6 +6,13 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+/* Where the host side has ended already there is nothing to shut down. */
+static void shut_host(const struct vsock_connection *conn, int how)
+{
+	if (conn->host.fd >= 0)
+		shutdown(conn->host.fd, how);
+}
+
 /* The host side will not do any more what @flags say. */
 static void end_host(struct vsock *vsock, struct vsock_connection *conn, uint32_t flags)
 {
@@ -173,7 +180,7 @@ void vsock_flush(struct vsock *vsock, struct vsock_connection *conn)
 	if (rc < 0)
 		end_host(vsock, conn, VSOCK_SHUTDOWN_RCV);
 	else if (rc && conn->guest_shutdown & VSOCK_SHUTDOWN_SEND)
-		shutdown(conn->host.fd, SHUT_WR);
+		shut_host(conn, SHUT_WR);
 	update_credit(vsock, conn);
 }
 
@@ -201,11 +208,11 @@ void vsock_shut_down(struct vsock *vsock, struct vsock_connection *conn, uint32_
 	}
 	if (news & VSOCK_SHUTDOWN_RCV) {
 		conn->readable = false;
-		shutdown(conn->host.fd, SHUT_RD);
+		shut_host(conn, SHUT_RD);
 	}
 	/* What is buffered goes first. */
 	if (news & VSOCK_SHUTDOWN_SEND && !conn->buffer.len)
-		shutdown(conn->host.fd, SHUT_WR);
+		shut_host(conn, SHUT_WR);
 	vsock_watch(vsock, conn);
 }
 

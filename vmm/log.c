@@ -71,12 +71,11 @@ size_t log_escape(char *out, size_t size, const char *text, size_t len)
 static void cut_middle(char *text)
 {
 	const size_t len = strlen(text);
-	char *tail = text + len - SHOWN;
 
-	if (len <= 2 * SHOWN + sizeof(CUT) - 1)
+	if (len < SHOWN + sizeof(CUT) + SHOWN)
 		return;
 	memcpy(text + SHOWN, CUT, sizeof(CUT) - 1);
-	memmove(text + SHOWN + sizeof(CUT) - 1, tail, SHOWN + 1);
+	memmove(text + SHOWN + sizeof(CUT) - 1, text + len - SHOWN, SHOWN + 1);
 }
 
 /* A terminal in raw mode does not return the carriage by itself. */

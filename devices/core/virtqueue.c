@@ -141,9 +141,14 @@ bool virtqueue_finish(struct virtqueue *vq, bool want_kick)
 	return want_kick && (load16(&vq->avail->idx) != vq->seen_avail || !vq->budget);
 }
 
-/* Looks at avail.idx if everything seen before has been taken. 1, 0 or -EPROTO. */
+/*
+ * Looks at avail.idx if everything seen before has been taken. 1, 0 or -EPROTO. Chains that are held are
+ * not the driver's yet: with them there cannot be more than the ring has entries.
+ */
 static int next_available(struct virtqueue *vq)
 {
+	const uint16_t oldest = vq->held ? vq->mark.last_avail : vq->last_avail;
+
 	if (vq->broken)
 		return -EPROTO;
 	if (vq->last_avail != vq->seen_avail)
@@ -151,7 +156,7 @@ static int next_available(struct virtqueue *vq)
 	/* Acquire: the ring entry and the descriptors are read after the index that announces them.
 	 */
 	vq->seen_avail = le16toh(__atomic_load_n(&vq->avail->idx, __ATOMIC_ACQUIRE));
-	if ((uint16_t)(vq->seen_avail - vq->last_avail) > vq->size)
+	if ((uint16_t)(vq->seen_avail - oldest) > vq->size)
 		return virtqueue_break(vq, -EPROTO);
 	return vq->last_avail != vq->seen_avail;
 }

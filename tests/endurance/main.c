@@ -252,16 +252,16 @@ static int judge(const struct endurance *e, double seconds)
 
 	for (unsigned int i = 0; i < sizeof(watches) / sizeof(watches[0]); i++) {
 		rss = fmax(rss, series_growth(&watches[i]->rss));
-		fds = fmax(fds, fabs(series_growth(&watches[i]->fds)));
+		fds = fmax(fds, series_rise(&watches[i]->fds));
 	}
 	for (unsigned int i = 0; i < e->run.driver.nr_queues; i++)
 		wraps += e->run.driver.queues[i].wraps;
 	printf("kind=%s requests=%llu wraps=%llu resets=%lu kills=%lu seconds=%.0f rss_kib=%.0f "
-	       "fds=%.2f restart_ms=%.0f\n",
+	       "fds=%.0f restart_ms=%.0f\n",
 	       e->run.traffic->kind, (unsigned long long)driver_completed(&e->run.driver),
 	       (unsigned long long)wraps, e->resets, e->kills, seconds, rss, fds,
 	       e->worst_restart * 1e3);
-	if (rss <= RSS_GROWTH_KIB && fds < 0.5)
+	if (rss <= RSS_GROWTH_KIB && fds == 0)
 		return 0;
 	fprintf(stderr, "endurance: %s: memory or descriptors grew\n", e->run.traffic->kind);
 	return -EOVERFLOW;

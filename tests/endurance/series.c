@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "tests/endurance/series.h"
 
+#include <math.h>
+
 void series_add(struct series *series, double value)
 {
 	if (series->count < SERIES_MAX)
@@ -25,4 +27,22 @@ double series_growth(const struct series *series)
 	if (n < 2 || divisor == 0)
 		return 0;
 	return (n * sum_xy - sum_x * sum_y) / divisor * (n - 1);
+}
+
+static double least(const double *values, unsigned int count)
+{
+	double value = INFINITY;
+
+	for (unsigned int i = 0; i < count; i++)
+		value = fmin(value, values[i]);
+	return value;
+}
+
+double series_rise(const struct series *series)
+{
+	const unsigned int half = series->count / 2;
+
+	if (!half)
+		return 0;
+	return least(series->values + half, series->count - half) - least(series->values, half);
 }

@@ -19,4 +19,10 @@ void series_add(struct series *series, double value);
  */
 double series_growth(const struct series *series);
 
+/*
+ * How far the least of the second half lies above the least of the first: what stays when everything that comes
+ * and goes is away. For counts, of which a few too many in a single look mean nothing.
+ */
+double series_rise(const struct series *series);
+
 #endif

@@ -257,8 +257,8 @@ int second_pop(struct virtqueue *vq, struct virtqueue_chain *chain)
 	const uint16_t seen = vq->last_avail == vq->seen_avail ? avail : vq->seen_avail;
 	const uint16_t waiting = seen - vq->last_avail;
 	const bool looks = vq->budget && !vq->broken;
-	/* Chains that were seen before, and put back since, are not counted again. */
-	const bool too_many = waiting > vq->size && vq->last_avail == vq->seen_avail;
+	const uint16_t oldest = vq->held ? vq->mark.last_avail : vq->last_avail;
+	const bool too_many = (uint16_t)(seen - oldest) > vq->size;
 	enum verdict verdict = MALFORMED;
 	uint16_t head = 0;
 	int rc;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* Several chains for one thing: the driver sees all of them or none. */
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -148,6 +149,22 @@ Test(virtqueue_hold, the_budget_does_not_end_in_between_but_counts)
 	cr_expect(virtqueue_finish(&vq, true));
 	virtqueue_begin(&vq);
 	take(1, 1);
+}
+
+Test(virtqueue_hold, chains_that_are_held_are_not_the_drivers_yet)
+{
+	struct virtqueue_chain chain;
+
+	for (uint16_t n = 0; n < SIZE; n++)
+		mock_submit_buffer(&driver, n, 8, WRITE);
+	hold_first(0, 1);
+	for (uint16_t n = 1; n < SIZE; n++)
+		take(n, 1);
+	mock_submit_buffer(&driver, 0, 8, WRITE);
+	cr_expect_eq(virtqueue_pop(&vq, &chain), -EPROTO, "more than the ring has entries");
+	virtqueue_rewind(&vq);
+	cr_expect_not(virtqueue_has_chain(&vq));
+	cr_expect_not(virtqueue_finish(&vq, true));
 }
 
 Test(virtqueue_hold, one_interrupt_for_all)
