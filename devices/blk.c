@@ -434,7 +434,7 @@ static const int syscalls[] = {
 	SYS_pwritev,   /* ... with several */
 	SYS_fdatasync, /* FLUSH */
 	SYS_fallocate, /* DISCARD and WRITE_ZEROES */
-	SYS_lseek,     /* the size, when the front-end asks anew */
+	SYS_lseek,     /* the size, when the front-end asks anew, and after WRITE_ZEROES */
 	-1,
 };
 

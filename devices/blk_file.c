@@ -260,5 +260,8 @@ int blk_file_zero(struct blk_file *file, uint64_t offset, uint64_t len, bool unm
 {
 	int rc = allocate(file, unmap ? FALLOC_FL_PUNCH_HOLE : FALLOC_FL_ZERO_RANGE, offset, len);
 
+	/* Where the file has become shorter nothing came into being: there it is written, as any data. */
+	if (!rc && lseek(file->fd, 0, SEEK_END) < (off_t)(offset + len))
+		rc = -EOPNOTSUPP;
 	return rc == -EOPNOTSUPP ? write_zeroes(file, offset, len) : rc;
 }

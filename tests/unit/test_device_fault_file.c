@@ -48,12 +48,12 @@ static uint8_t perform(uint32_t type, uint64_t sector, uint32_t len)
 	return *(uint8_t *)mock_ptr(driver, status);
 }
 
-/* DISCARD or WRITE_ZEROES of a chunk. */
-static uint8_t clear(uint32_t type, uint64_t sector)
+/* DISCARD or WRITE_ZEROES of so many sectors. */
+static uint8_t clear(uint32_t type, uint64_t sector, uint32_t sectors)
 {
 	memset(data, 0, 16);
 	memcpy(data, &(uint64_t){ htole64(sector) }, 8);
-	memcpy(data + 8, &(uint32_t){ htole32(CHUNK_SECTOR) }, 4);
+	memcpy(data + 8, &(uint32_t){ htole32(sectors) }, 4);
 	return perform(type, 0, 16);
 }
 
@@ -109,13 +109,14 @@ Test(device_fault_file, a_full_file_system)
 	cr_expect_eq(status, IOERR);
 	cr_expect_eq(chunks, 4);
 	cr_expect_eq(perform(OUT, 12 * CHUNK_SECTOR, CHUNK), IOERR, "still full");
-	cr_expect_eq(clear(WRITE_ZEROES, 12 * CHUNK_SECTOR), IOERR, "zeroes take room here");
+	cr_expect_eq(clear(WRITE_ZEROES, 12 * CHUNK_SECTOR, CHUNK_SECTOR), IOERR,
+		     "zeroes take room here");
 	cr_expect_eq(perform(FLUSH, 0, 0), OK, "all that was acknowledged is there");
 	for (unsigned int i = 0; i < chunks; i++)
 		expect_chunk((uint64_t)i * CHUNK_SECTOR, 'a' + i);
 	memset(data, 'z', CHUNK);
 	cr_expect_eq(perform(OUT, 0, CHUNK), OK, "what has its place can be written");
-	cr_expect_eq(clear(DISCARD, 1 * CHUNK_SECTOR), OK);
+	cr_expect_eq(clear(DISCARD, 1 * CHUNK_SECTOR, CHUNK_SECTOR), OK);
 	memset(data, 'y', CHUNK);
 	cr_expect_eq(perform(OUT, 12 * CHUNK_SECTOR, CHUNK), OK, "there is room again");
 	expect_chunk(12 * CHUNK_SECTOR, 'y');
@@ -185,6 +186,10 @@ Test(device_fault_file, a_size_that_changes)
 	cr_expect_eq(perform(OUT, 60, 512), OK);
 	cr_expect_eq(perform(IN, 60, 512), OK);
 	cr_expect_eq(data[0], 7);
+	cr_expect_eq(clear(WRITE_ZEROES, 58, 10), OK);
+	cr_expect_eq(perform(IN, 60, 8 * 512), OK, "behind the end it has come into being");
+	for (uint32_t i = 0; i < 8 * 512; i++)
+		cr_assert_eq(data[i], 0);
 	cr_expect_eq(perform(FLUSH, 0, 0), OK);
 	cr_assert_eq(ftruncate(b.file, 0), 0);
 	cr_expect_eq(perform(IN, 0, 512), IOERR);
