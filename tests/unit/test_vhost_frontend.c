@@ -413,6 +413,7 @@ Test(vhost_frontend, a_step_has_the_deadline_of_one_request)
 	cr_expect_eq(vhost_frontend_start_queue(&session.fe, QUEUE, &session_queue, &session.fds),
 		     -ETIMEDOUT);
 	cr_expect_eq(session.fe.sock, -1);
+	vhost_frontend_close(&session.fe);
 	scripted_backend_join(&backend);
 	scripted_backend_destroy(&backend);
 	session_destroy(&session);
