@@ -6,6 +6,7 @@
  *	ring=ADDR     page-aligned memory for the three rings
  *	buffer=ADDR   memory for the request's header, data and status
  *	good=ADDR     64 KiB inside the pool: after the device was stopped, reset it and read from there
+ *	times=N       in the end read the sector N times more, one after the other
  *	accept=N      0: VIRTIO_F_ACCESS_PLATFORM is not accepted
  *	expect=N      1: FEATURES_OK refused; 2: DEVICE_NEEDS_RESET; 3: the request succeeds
  */
@@ -77,19 +78,15 @@ static bool negotiate(bool accept_platform)
 	return read_register(STATUS) & FEATURES_OK;
 }
 
-static void submit(volatile struct rings *rings, volatile struct request *request)
+static void start_queue(volatile struct rings *rings, volatile struct request *request)
 {
-	request->type = 0; /* VIRTIO_BLK_T_IN */
-	request->sector = 0;
-	request->status = 0xff;
 	rings->desc[0] = (struct descriptor){ (uint64_t)request, 16, NEXT, 1 };
 	rings->desc[1] =
 		(struct descriptor){ (uint64_t)request->data, SECTOR_SIZE, NEXT | WRITE, 2 };
 	rings->desc[2] = (struct descriptor){ (uint64_t)&request->status, 1, WRITE, 0 };
 	rings->avail_flags = 0;
 	rings->used_idx = 0;
-	rings->avail_ring[0] = 0;
-	__atomic_store_n(&rings->avail_idx, 1, __ATOMIC_RELEASE);
+	rings->avail_idx = 0;
 
 	write_register(QUEUE_SEL, 0);
 	write_register(QUEUE_NUM, QUEUE_SIZE);
@@ -98,18 +95,21 @@ static void submit(volatile struct rings *rings, volatile struct request *reques
 	write_address(QUEUE_DEVICE, &rings->used_flags);
 	write_register(QUEUE_READY, 1);
 	write_register(STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
-	write_register(QUEUE_NOTIFY, 0);
 }
 
-/* One request from negotiation to its end. */
-static enum outcome read_sector(bool accept_platform, volatile struct rings *rings,
-				volatile struct request *request)
+/* One request of a queue that runs, and its end. */
+static enum outcome read_sector(volatile struct rings *rings, volatile struct request *request)
 {
-	if (!negotiate(accept_platform))
-		return REFUSED;
-	submit(rings, request);
+	const uint16_t next = rings->avail_idx;
+
+	request->type = 0; /* VIRTIO_BLK_T_IN */
+	request->sector = 0;
+	request->status = 0xff;
+	rings->avail_ring[next % QUEUE_SIZE] = 0;
+	__atomic_store_n(&rings->avail_idx, next + 1, __ATOMIC_RELEASE);
+	write_register(QUEUE_NOTIFY, 0);
 	for (uint64_t i = 0; i < PATIENCE; i++) {
-		if (__atomic_load_n(&rings->used_idx, __ATOMIC_ACQUIRE) == 1) {
+		if (__atomic_load_n(&rings->used_idx, __ATOMIC_ACQUIRE) == (uint16_t)(next + 1)) {
 			expect(request->status == 0, "the request succeeded");
 			return DONE;
 		}
@@ -124,21 +124,34 @@ static enum outcome read_sector(bool accept_platform, volatile struct rings *rin
 	return 0;
 }
 
+/* The first request from negotiation to its end. */
+static enum outcome read_first(bool accept_platform, volatile struct rings *rings,
+			       volatile struct request *request)
+{
+	if (!negotiate(accept_platform))
+		return REFUSED;
+	start_queue(rings, request);
+	return read_sector(rings, request);
+}
+
 void payload_main(const uint8_t *boot_params)
 {
-	uint64_t ring = payload_option(boot_params, "ring");
-	uint64_t buffer = payload_option(boot_params, "buffer");
+	volatile struct rings *rings = (void *)payload_option(boot_params, "ring");
+	volatile struct request *request = (void *)payload_option(boot_params, "buffer");
 	uint64_t good = payload_option(boot_params, "good");
-	uint64_t want = payload_option(boot_params, "expect");
+	uint64_t times = payload_option(boot_params, "times");
+	bool accept_platform = payload_option(boot_params, "accept") != 0;
 
-	expect(read_sector(payload_option(boot_params, "accept") != 0,
-			   (volatile struct rings *)ring,
-			   (volatile struct request *)buffer) == want,
+	expect(read_first(accept_platform, rings, request) == payload_option(boot_params, "expect"),
 	       "the outcome is the expected one");
-	if (good)
-		expect(read_sector(true, (volatile struct rings *)good,
-				   (volatile struct request *)(good + 0x8000)) == DONE,
+	if (good) {
+		rings = (volatile struct rings *)good;
+		request = (volatile struct request *)(good + 0x8000);
+		expect(read_first(true, rings, request) == DONE,
 		       "after a reset a request inside the pool succeeds");
+	}
+	for (; times; times--)
+		expect(read_sector(rings, request) == DONE, "a request succeeds");
 	print("payload: all true\n");
 	end(0);
 }
