@@ -48,7 +48,7 @@ proto_src   := $(wildcard devices/proto/*.c)
 devices_src := $(wildcard devices/*.c devices/core/*.c)
 boot_src    := $(wildcard boot/*.c boot/$(ARCH)/*.c)
 vmm_src     := $(wildcard vmm/*.c vmm/virtio/*.c vmm/vhost/*.c vmm/pci/*.c vmm/arch/$(ARCH)/*.c)
-unit_src    := $(wildcard tests/unit/*.c)
+unit_src    := $(wildcard tests/unit/*.c) tests/endurance/series.c
 attack_src  := $(wildcard tests/attack/*.c)
 fuzz_src    := $(wildcard tests/fuzz/*.c)
 

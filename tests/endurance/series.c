@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 #include "tests/endurance/series.h"
 
-#include <math.h>
-
 void series_add(struct series *series, double value)
 {
 	if (series->count < SERIES_MAX)
@@ -31,10 +29,11 @@ double series_growth(const struct series *series)
 
 static double least(const double *values, unsigned int count)
 {
-	double value = INFINITY;
+	double value = values[0];
 
-	for (unsigned int i = 0; i < count; i++)
-		value = fmin(value, values[i]);
+	for (unsigned int i = 1; i < count; i++)
+		if (values[i] < value)
+			value = values[i];
 	return value;
 }
 
