@@ -81,14 +81,18 @@ start_qemu() {
 	# QEMU 7.2 does not intercept XSETBV for a nested hypervisor, so that a guest's XCR0 would go
 	# astray: no XSAVE. One CPU by default: with more, a jump label that the host kernel patches
 	# has been seen to trap on another CPU.
-	local accel=(-accel tcg,thread=multi,tb-size=512 -cpu max,-xsave -smp "$cpus")
+	#
+	# A buffer for translated code that is emptied now and then: each store into a page that had code
+	# is slow until all of that is gone, and memory of guests that ended is full of such pages. With
+	# less room too much is translated anew.
+	local accel=(-accel tcg,thread=multi,tb-size=128 -cpu max,-xsave -smp "$cpus")
 	local console=(-chardev "file,id=log,path=$job/console.log")
 	local model=none append="console=ttyS0 reboot=t panic=-1 mitigations=off"
 
 	if [ -n "$icount" ]; then
 		# Not sleep=off: it skips to the next timer whenever the machine is idle, and each
 		# file that is opened over 9p makes it idle.
-		accel=(-accel tcg,thread=single -icount shift=0,sleep=on -smp 1 -seed 1
+		accel=(-accel tcg,thread=single,tb-size=128 -icount shift=0,sleep=on -smp 1 -seed 1
 			-cpu max,-xsave,-erms,-fsrm)
 		append="$append nokaslr"
 	fi
