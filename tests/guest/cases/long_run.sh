@@ -71,6 +71,7 @@ case_long_run_resets() {
 	wait_out '^begins'
 	mapfile -t pids < <(echo "$vmm"; device_pids)
 	before=$(usage_of "${pids[@]}")
+	echo go >"$work/in"
 	wait_out '^ends'
 	after=$(usage_of "${pids[@]}")
 	growth "$before" "$after"
