@@ -71,7 +71,7 @@ $(BUILD)/minivmm-device: libs := $(device_libs)
 $(BUILD)/unit-tests: $(call obj,$(unit_src)) $(vmm_obj) $(devices_obj) $(proto_obj)
 $(BUILD)/unit-tests: libs := -lcriterion $(vmm_libs) $(device_libs)
 
-$(BUILD)/endurance: $(call obj,$(wildcard tests/endurance/*.c)) $(proto_obj)
+$(BUILD)/endurance: $(call obj,$(wildcard tests/endurance/*.c tests/common/*.c)) $(proto_obj)
 $(BUILD)/endurance: libs := -lm
 
 # The layers of the sandbox are made by these; tests/attack/layers.c can leave each of them out.

@@ -2,20 +2,16 @@
 #include "tests/bench/vhost_driver.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "devices/proto/vhost_user.h"
+#include "tests/common/vhost_client.h"
 
-#define DMA_BASE   0x100000000ull /* DMA address of our memory, which is not our own address for it */
-#define TIMEOUT_MS 5000
-#define FEATURES   (1ull << 32 | 1ull << 30 | 1ull << 29) /* VERSION_1, protocol, EVENT_IDX */
-#define PROTOCOL   (1ull << VHOST_USER_PROTOCOL_F_CONFIG | 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK)
+#define DMA_BASE 0x100000000ull /* DMA address of our memory, which is not our own address for it */
+#define FEATURES (1ull << 32 | 1ull << 30 | 1ull << 29) /* VERSION_1, protocol, EVENT_IDX */
+#define PROTOCOL (1ull << VHOST_USER_PROTOCOL_F_CONFIG | 1ull << VHOST_USER_PROTOCOL_F_REPLY_ACK)
 
 /* Where what lies in our memory. */
 enum {
@@ -35,54 +31,6 @@ struct request {
 	uint8_t status;
 };
 
-/* Sends a request and, if it has a reply, replaces @msg by it. */
-static int transact(struct vhost_driver *driver, struct vhost_user_msg *msg, bool has_reply)
-{
-	uint32_t request = msg->hdr.request;
-	int rc;
-
-	msg->hdr.flags = VHOST_USER_VERSION;
-	rc = vhost_user_send(driver->sock, msg);
-	if (!rc && has_reply) {
-		rc = vhost_user_recv(driver->sock, msg, TIMEOUT_MS);
-		rc = rc == 1 ? 0 : rc ? rc : -ECONNRESET;
-	}
-	if (rc)
-		fprintf(stderr, "vhost: %s: %s\n", vhost_user_request_name(request), strerror(-rc));
-	return rc;
-}
-
-static int get_u64(struct vhost_driver *driver, uint32_t request, uint64_t *value)
-{
-	struct vhost_user_msg msg = { .hdr.request = request };
-	int rc = transact(driver, &msg, true);
-
-	*value = msg.payload.u64;
-	return rc;
-}
-
-static int set_u64(struct vhost_driver *driver, uint32_t request, uint64_t value, int fd)
-{
-	struct vhost_user_msg msg = {
-		.hdr = { .request = request, .size = sizeof(value) },
-		.payload.u64 = value,
-		.fds = { fd },
-		.nr_fds = fd >= 0,
-	};
-
-	return transact(driver, &msg, false);
-}
-
-static int set_state(struct vhost_driver *driver, uint32_t request, uint32_t num)
-{
-	struct vhost_user_msg msg = {
-		.hdr = { .request = request, .size = sizeof(msg.payload.state) },
-		.payload.state = { .num = num },
-	};
-
-	return transact(driver, &msg, false);
-}
-
 static int negotiate(struct vhost_driver *driver)
 {
 	struct vhost_user_msg owner = { .hdr.request = VHOST_USER_SET_OWNER };
@@ -90,21 +38,23 @@ static int negotiate(struct vhost_driver *driver)
 		.hdr = { .request = VHOST_USER_GET_CONFIG, .size = 12 + 8 },
 		.payload.config = { .size = 8 },
 	};
+	const int sock = driver->sock;
 	uint64_t features, protocol;
-	int rc = get_u64(driver, VHOST_USER_GET_FEATURES, &features);
+	int rc = vhost_client_get_u64(sock, VHOST_USER_GET_FEATURES, &features);
 
 	if (!rc && (features & FEATURES) != FEATURES)
 		rc = -ENOTSUP;
 	if (!rc)
-		rc = get_u64(driver, VHOST_USER_GET_PROTOCOL_FEATURES, &protocol);
+		rc = vhost_client_get_u64(sock, VHOST_USER_GET_PROTOCOL_FEATURES, &protocol);
 	if (!rc)
-		rc = set_u64(driver, VHOST_USER_SET_PROTOCOL_FEATURES, protocol & PROTOCOL, -1);
+		rc = vhost_client_set_u64(sock, VHOST_USER_SET_PROTOCOL_FEATURES,
+					  protocol & PROTOCOL, -1);
 	if (!rc)
-		rc = transact(driver, &owner, false);
+		rc = vhost_client_transact(sock, &owner, false);
 	if (!rc)
-		rc = set_u64(driver, VHOST_USER_SET_FEATURES, FEATURES, -1);
+		rc = vhost_client_set_u64(sock, VHOST_USER_SET_FEATURES, FEATURES, -1);
 	if (!rc)
-		rc = transact(driver, &config, true);
+		rc = vhost_client_transact(sock, &config, true);
 	memcpy(&driver->capacity, config.payload.config.region, sizeof(driver->capacity));
 	return rc;
 }
@@ -112,14 +62,6 @@ static int negotiate(struct vhost_driver *driver)
 static int share_memory(struct vhost_driver *driver)
 {
 	int fd = memfd_create("bench", MFD_CLOEXEC);
-	struct vhost_user_msg msg = {
-		.hdr = { .request = VHOST_USER_SET_MEM_TABLE,
-			 .size = 8 + sizeof(struct vhost_user_memory_region) },
-		.payload.memory = { .nregions = 1,
-				    .regions = { { DMA_BASE, driver->mem_size, DMA_BASE, 0 } } },
-		.fds = { fd },
-		.nr_fds = 1,
-	};
 	int rc = 0;
 
 	if (fd < 0 || ftruncate(fd, (off_t)driver->mem_size))
@@ -130,37 +72,24 @@ static int share_memory(struct vhost_driver *driver)
 	if (!rc && driver->mem == MAP_FAILED)
 		rc = -errno;
 	if (!rc)
-		rc = transact(driver, &msg, false);
+		rc = vhost_client_share(driver->sock, fd, DMA_BASE, driver->mem_size);
 	close(fd);
 	return rc;
 }
 
 static int start_queue(struct vhost_driver *driver)
 {
-	struct vhost_user_msg addr = {
-		.hdr = { .request = VHOST_USER_SET_VRING_ADDR, .size = sizeof(addr.payload.addr) },
-		.payload.addr = { .descriptor = DMA_BASE + AT_DESC,
-				  .available = DMA_BASE + AT_AVAIL,
-				  .used = DMA_BASE + AT_USED },
+	const struct vhost_client_queue queue = {
+		.size = VHOST_DRIVER_QUEUE_SIZE,
+		.desc = DMA_BASE + AT_DESC,
+		.avail = DMA_BASE + AT_AVAIL,
+		.used = DMA_BASE + AT_USED,
+		.kick = driver->kick = eventfd(0, EFD_CLOEXEC),
+		.call = driver->call = eventfd(0, EFD_CLOEXEC),
 	};
-	uint64_t features;
-	int rc = set_state(driver, VHOST_USER_SET_VRING_NUM, VHOST_DRIVER_QUEUE_SIZE);
+	int rc = vhost_client_start(driver->sock, &queue);
 
-	driver->kick = eventfd(0, EFD_CLOEXEC);
-	driver->call = eventfd(0, EFD_CLOEXEC);
-	if (!rc)
-		rc = set_state(driver, VHOST_USER_SET_VRING_BASE, 0);
-	if (!rc)
-		rc = transact(driver, &addr, false);
-	if (!rc)
-		rc = set_u64(driver, VHOST_USER_SET_VRING_CALL, 0, driver->call);
-	if (!rc)
-		rc = set_u64(driver, VHOST_USER_SET_VRING_KICK, 0, driver->kick);
-	if (!rc)
-		/* struct vhost_user_vring_state: queue 0, enabled */
-		rc = set_state(driver, VHOST_USER_SET_VRING_ENABLE, 1);
-	/* All of it has been done when this is answered. */
-	return rc ? rc : get_u64(driver, VHOST_USER_GET_FEATURES, &features);
+	return rc ? rc : vhost_client_sync(driver->sock);
 }
 
 /* The rings, and the three descriptors of each request, which stay as they are. */
@@ -186,19 +115,13 @@ static void lay_out_memory(struct vhost_driver *driver)
 
 int vhost_driver_connect(struct vhost_driver *driver, const char *path, uint32_t bytes)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
 	int rc;
 
 	*driver = (struct vhost_driver){ .bytes = bytes };
 	driver->mem_size = (AT_DATA + (size_t)SLOTS * bytes + 0xfff) & ~0xfffull;
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", path);
-	driver->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (driver->sock < 0 ||
-	    connect(driver->sock, (const struct sockaddr *)&addr, sizeof(addr))) {
-		rc = -errno;
-		fprintf(stderr, "%s: %s\n", path, strerror(-rc));
-		return rc;
-	}
+	driver->sock = vhost_client_connect(path);
+	if (driver->sock < 0)
+		return driver->sock;
 	rc = negotiate(driver);
 	if (!rc)
 		rc = share_memory(driver);

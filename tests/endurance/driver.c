@@ -7,11 +7,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "devices/proto/vhost_user.h"
+#include "tests/common/vhost_client.h"
 
 #define DMA_BASE    0x100000000ull /* of our memory; not our own address for it */
 #define F_VERSION_1 (1ull << 32)
@@ -30,107 +28,35 @@ enum {
 
 _Static_assert(AT_SLOTS + DRIVER_SLOTS * DRIVER_SLOT_BYTES <= QUEUE_BYTES, "slots fit");
 
-/* Sends a request and, if it has a reply, replaces @msg by it. */
-static int transact(struct driver *driver, struct vhost_user_msg *msg, bool has_reply)
-{
-	uint32_t request = msg->hdr.request;
-	int rc;
-
-	msg->hdr.flags = VHOST_USER_VERSION;
-	rc = vhost_user_send(driver->sock, msg);
-	if (!rc && has_reply) {
-		rc = vhost_user_recv(driver->sock, msg, DRIVER_TIMEOUT);
-		rc = rc == 1 ? 0 : rc ? rc : -ECONNRESET;
-	}
-	if (rc)
-		fprintf(stderr, "endurance: %s: %s\n", vhost_user_request_name(request),
-			strerror(-rc));
-	return rc;
-}
-
-static int get_u64(struct driver *driver, uint32_t request, uint64_t *value)
-{
-	struct vhost_user_msg msg = { .hdr.request = request };
-	int rc = transact(driver, &msg, true);
-
-	*value = msg.payload.u64;
-	return rc;
-}
-
-static int set_u64(struct driver *driver, uint32_t request, uint64_t value, int fd)
-{
-	struct vhost_user_msg msg = {
-		.hdr = { .request = request, .size = sizeof(value) },
-		.payload.u64 = value,
-		.fds = { fd },
-		.nr_fds = fd >= 0,
-	};
-
-	return transact(driver, &msg, false);
-}
-
-static int set_state(struct driver *driver, uint32_t request, uint32_t index, uint32_t num)
-{
-	struct vhost_user_msg msg = {
-		.hdr = { .request = request, .size = sizeof(msg.payload.state) },
-		.payload.state = { .index = index, .num = num },
-	};
-
-	return transact(driver, &msg, false);
-}
-
 static int set_features(struct driver *driver)
 {
 	uint64_t features = F_VERSION_1 | F_PROTOCOL | (driver->event_idx ? F_EVENT_IDX : 0);
 
-	return set_u64(driver, VHOST_USER_SET_FEATURES, features, -1);
-}
-
-static int share_memory(struct driver *driver)
-{
-	const uint64_t bytes = (uint64_t)driver->nr_queues * QUEUE_BYTES;
-	struct vhost_user_msg msg = {
-		.hdr = { .request = VHOST_USER_SET_MEM_TABLE,
-			 .size = 8 + sizeof(struct vhost_user_memory_region) },
-		.payload.memory = { .nregions = 1,
-				    .regions = { { DMA_BASE, bytes, DMA_BASE, 0 } } },
-		.fds = { driver->mem_fd },
-		.nr_fds = 1,
-	};
-
-	return transact(driver, &msg, false);
-}
-
-static int negotiate(struct driver *driver)
-{
-	struct vhost_user_msg owner = { .hdr.request = VHOST_USER_SET_OWNER };
-	uint64_t features;
-	int rc = get_u64(driver, VHOST_USER_GET_FEATURES, &features);
-
-	if (!rc)
-		rc = get_u64(driver, VHOST_USER_GET_PROTOCOL_FEATURES, &features);
-	if (!rc)
-		rc = set_u64(driver, VHOST_USER_SET_PROTOCOL_FEATURES, features & PROTOCOL, -1);
-	if (!rc)
-		rc = transact(driver, &owner, false);
-	if (!rc)
-		rc = set_features(driver);
-	return rc ? rc : share_memory(driver);
+	return vhost_client_set_u64(driver->sock, VHOST_USER_SET_FEATURES, features, -1);
 }
 
 static int connect_device(struct driver *driver)
 {
-	struct sockaddr_un addr = { .sun_family = AF_UNIX };
-	int rc = 0;
+	struct vhost_user_msg owner = { .hdr.request = VHOST_USER_SET_OWNER };
+	uint64_t features;
+	int sock, rc;
 
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", driver->path);
-	driver->sock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (driver->sock < 0 ||
-	    connect(driver->sock, (const struct sockaddr *)&addr, sizeof(addr))) {
-		rc = -errno;
-		fprintf(stderr, "endurance: %s: %s\n", driver->path, strerror(-rc));
-	}
-	return rc ? rc : negotiate(driver);
+	driver->sock = sock = vhost_client_connect(driver->path);
+	if (sock < 0)
+		return sock;
+	rc = vhost_client_get_u64(sock, VHOST_USER_GET_FEATURES, &features);
+	if (!rc)
+		rc = vhost_client_get_u64(sock, VHOST_USER_GET_PROTOCOL_FEATURES, &features);
+	if (!rc)
+		rc = vhost_client_set_u64(sock, VHOST_USER_SET_PROTOCOL_FEATURES,
+					  features & PROTOCOL, -1);
+	if (!rc)
+		rc = vhost_client_transact(sock, &owner, false);
+	if (!rc)
+		rc = set_features(driver);
+	return rc ? rc
+		  : vhost_client_share(sock, driver->mem_fd, DMA_BASE,
+				       (uint64_t)driver->nr_queues * QUEUE_BYTES);
 }
 
 static void close_notifiers(struct driver *driver)
@@ -144,37 +70,25 @@ static void close_notifiers(struct driver *driver)
 /* Starts the queues at the entry behind the last one that was used. */
 static int start_queues(struct driver *driver)
 {
-	uint64_t features;
 	int rc = 0;
 
 	for (unsigned int i = 0; i < driver->nr_queues && !rc; i++) {
 		struct driver_queue *queue = &driver->queues[i];
-		const uint64_t base = DMA_BASE + (uint64_t)i * QUEUE_BYTES;
-		struct vhost_user_msg addr = {
-			.hdr = { .request = VHOST_USER_SET_VRING_ADDR,
-				 .size = sizeof(addr.payload.addr) },
-			.payload.addr = { .index = i,
-					  .descriptor = base + AT_DESC,
-					  .available = base + AT_AVAIL,
-					  .used = base + AT_USED },
+		const uint64_t at = DMA_BASE + (uint64_t)i * QUEUE_BYTES;
+		const struct vhost_client_queue start = {
+			.index = i,
+			.size = DRIVER_QUEUE_SIZE,
+			.base = queue->used->idx,
+			.desc = at + AT_DESC,
+			.avail = at + AT_AVAIL,
+			.used = at + AT_USED,
+			.kick = queue->kick = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK),
+			.call = queue->call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 		};
 
-		queue->kick = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
-		queue->call = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		rc = set_state(driver, VHOST_USER_SET_VRING_NUM, i, DRIVER_QUEUE_SIZE);
-		if (!rc)
-			rc = set_state(driver, VHOST_USER_SET_VRING_BASE, i, queue->used->idx);
-		if (!rc)
-			rc = transact(driver, &addr, false);
-		if (!rc)
-			rc = set_u64(driver, VHOST_USER_SET_VRING_CALL, i, queue->call);
-		if (!rc)
-			rc = set_u64(driver, VHOST_USER_SET_VRING_KICK, i, queue->kick);
-		if (!rc)
-			rc = set_state(driver, VHOST_USER_SET_VRING_ENABLE, i, 1);
+		rc = vhost_client_start(driver->sock, &start);
 	}
-	/* All of it has been done when this is answered. */
-	return rc ? rc : get_u64(driver, VHOST_USER_GET_FEATURES, &features);
+	return rc ? rc : vhost_client_sync(driver->sock);
 }
 
 static void clear_rings(struct driver *driver)
@@ -231,7 +145,7 @@ int driver_stop(struct driver *driver)
 			.payload.state = { .index = i },
 		};
 
-		rc = transact(driver, &msg, true);
+		rc = vhost_client_transact(driver->sock, &msg, true);
 		/* It keeps nothing back: what it has taken is used. */
 		if (!rc && msg.payload.state.num != driver->queues[i].used->idx) {
 			fprintf(stderr, "endurance: queue %u: stopped at %u, but used %u\n", i,
@@ -364,7 +278,7 @@ int driver_wait(struct driver *driver, int fd, short events)
 		pfds[i] = (struct pollfd){ .fd = driver->queues[i].call, .events = POLLIN };
 	pfds[driver->nr_queues] = (struct pollfd){ .fd = fd, .events = events };
 	do {
-		rc = poll(pfds, driver->nr_queues + 1, DRIVER_TIMEOUT);
+		rc = poll(pfds, driver->nr_queues + 1, VHOST_CLIENT_TIMEOUT);
 	} while (rc < 0 && errno == EINTR);
 	for (unsigned int i = 0; i < driver->nr_queues; i++)
 		eventfd_read(driver->queues[i].call, &value);

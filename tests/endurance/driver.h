@@ -20,7 +20,6 @@
 #define DRIVER_QUEUE_SIZE 64
 #define DRIVER_SLOTS	  (DRIVER_QUEUE_SIZE / 2)
 #define DRIVER_SLOT_BYTES 1024
-#define DRIVER_TIMEOUT	  10000 /* milliseconds; any answer of a device comes sooner */
 
 struct driver_queue {
 	struct virtq_desc *desc;
