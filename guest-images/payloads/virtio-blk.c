@@ -10,25 +10,11 @@
  *	accept=N      0: VIRTIO_F_ACCESS_PLATFORM is not accepted
  *	expect=N      1: FEATURES_OK refused; 2: DEVICE_NEEDS_RESET; 3: the request succeeds
  */
+#include "guest-images/payloads/mmio.h"
 #include "guest-images/payloads/payload.h"
 #include "guest-images/payloads/virtio.h"
 
 #define DEVICE 0xfe000000ull
-
-/* virtio 1.3, 4.2.2 */
-#define DEVICE_FEATURES	    0x010
-#define DEVICE_FEATURES_SEL 0x014
-#define DRIVER_FEATURES	    0x020
-#define DRIVER_FEATURES_SEL 0x024
-#define QUEUE_SEL	    0x030
-#define QUEUE_NUM	    0x038
-#define QUEUE_READY	    0x044
-#define QUEUE_NOTIFY	    0x050
-#define INTERRUPT_STATUS    0x060
-#define STATUS		    0x070
-#define QUEUE_DESC	    0x080
-#define QUEUE_DRIVER	    0x090
-#define QUEUE_DEVICE	    0x0a0
 
 #define VERSION_1_HIGH	     (1u << 0) /* bit 32 */
 #define ACCESS_PLATFORM_HIGH (1u << 1) /* bit 33 */
@@ -62,20 +48,20 @@ static bool negotiate(bool accept_platform)
 {
 	uint32_t high;
 
-	write_register(STATUS, 0);
-	write_register(STATUS, ACKNOWLEDGE);
-	write_register(STATUS, ACKNOWLEDGE | DRIVER);
-	write_register(DEVICE_FEATURES_SEL, 1);
-	high = read_register(DEVICE_FEATURES) & (VERSION_1_HIGH | ACCESS_PLATFORM_HIGH);
+	write_register(MMIO_STATUS, 0);
+	write_register(MMIO_STATUS, ACKNOWLEDGE);
+	write_register(MMIO_STATUS, ACKNOWLEDGE | DRIVER);
+	write_register(MMIO_DEVICE_FEATURES_SEL, 1);
+	high = read_register(MMIO_DEVICE_FEATURES) & (VERSION_1_HIGH | ACCESS_PLATFORM_HIGH);
 	expect(high & VERSION_1_HIGH, "VIRTIO_F_VERSION_1 is offered");
 	if (!accept_platform)
 		high &= ~ACCESS_PLATFORM_HIGH;
-	write_register(DRIVER_FEATURES_SEL, 0);
-	write_register(DRIVER_FEATURES, 0);
-	write_register(DRIVER_FEATURES_SEL, 1);
-	write_register(DRIVER_FEATURES, high);
-	write_register(STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK);
-	return read_register(STATUS) & FEATURES_OK;
+	write_register(MMIO_DRIVER_FEATURES_SEL, 0);
+	write_register(MMIO_DRIVER_FEATURES, 0);
+	write_register(MMIO_DRIVER_FEATURES_SEL, 1);
+	write_register(MMIO_DRIVER_FEATURES, high);
+	write_register(MMIO_STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK);
+	return read_register(MMIO_STATUS) & FEATURES_OK;
 }
 
 static void start_queue(volatile struct rings *rings, volatile struct request *request)
@@ -88,13 +74,13 @@ static void start_queue(volatile struct rings *rings, volatile struct request *r
 	rings->used_idx = 0;
 	rings->avail_idx = 0;
 
-	write_register(QUEUE_SEL, 0);
-	write_register(QUEUE_NUM, QUEUE_SIZE);
-	write_address(QUEUE_DESC, rings->desc);
-	write_address(QUEUE_DRIVER, &rings->avail_flags);
-	write_address(QUEUE_DEVICE, &rings->used_flags);
-	write_register(QUEUE_READY, 1);
-	write_register(STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
+	write_register(MMIO_QUEUE_SEL, 0);
+	write_register(MMIO_QUEUE_NUM, QUEUE_SIZE);
+	write_address(MMIO_QUEUE_DESC, rings->desc);
+	write_address(MMIO_QUEUE_DRIVER, &rings->avail_flags);
+	write_address(MMIO_QUEUE_DEVICE, &rings->used_flags);
+	write_register(MMIO_QUEUE_READY, 1);
+	write_register(MMIO_STATUS, ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK);
 }
 
 /* One request of a queue that runs, and its end. */
@@ -107,15 +93,15 @@ static enum outcome read_sector(volatile struct rings *rings, volatile struct re
 	request->status = 0xff;
 	rings->avail_ring[next % QUEUE_SIZE] = 0;
 	__atomic_store_n(&rings->avail_idx, next + 1, __ATOMIC_RELEASE);
-	write_register(QUEUE_NOTIFY, 0);
+	write_register(MMIO_QUEUE_NOTIFY, 0);
 	for (uint64_t i = 0; i < PATIENCE; i++) {
 		if (__atomic_load_n(&rings->used_idx, __ATOMIC_ACQUIRE) == (uint16_t)(next + 1)) {
 			expect(request->status == 0, "the request succeeded");
 			return DONE;
 		}
 		/* Each look at the status is an exit to the VMM: seldom. */
-		if (i % 4096 == 0 && (read_register(STATUS) & NEEDS_RESET)) {
-			expect(read_register(INTERRUPT_STATUS) & 2,
+		if (i % 4096 == 0 && (read_register(MMIO_STATUS) & NEEDS_RESET)) {
+			expect(read_register(MMIO_INTERRUPT_STATUS) & 2,
 			       "a configuration change is told");
 			return STOPPED;
 		}

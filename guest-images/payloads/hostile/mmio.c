@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* virtio-mmio (virtio 1.3, 4.2.2). */
-#include "guest-images/payloads/hostile/mmio.h"
+#include "guest-images/payloads/mmio.h"
 
 #include "guest-images/payloads/hostile/target.h"
 #include "guest-images/payloads/payload.h"
