@@ -282,3 +282,25 @@ Test(device_net_hostile, a_driver_that_changes_what_it_sends_while_it_is_sent)
 	}
 	peer_expects_nothing(&b);
 }
+
+/* What waits for chains holds those that there are: all of them count. */
+Test(device_net_hostile, more_chains_than_entries_while_a_frame_waits)
+{
+	const uint32_t room = 13; /* a header and a byte */
+
+	for (uint16_t n = 0; n < 40; n++)
+		net_post(&b, NET_RX, n, room);
+	mock_kick(&b.fe, NET_RX);
+	net_settle();
+	peer_sends(&b, frame, 14);
+	net_expect_used(&b, NET_RX, 0, room);
+	net_expect_used(&b, NET_RX, 1, room);
+	peer_sends(&b, frame, 9000);
+	net_settle();
+	cr_expect_eq(mock_report(&b.fe).broken_queues, 0);
+	for (uint16_t n = 0; n < 91; n++)
+		net_post(&b, NET_RX, 37 + n, room);
+	mock_kick(&b.fe, NET_RX);
+	mock_expect_idle(&b.fe, "129 chains in a ring of 128");
+	cr_expect_eq(mock_report(&b.fe).broken_queues, 1);
+}
