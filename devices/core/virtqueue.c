@@ -147,7 +147,7 @@ bool virtqueue_finish(struct virtqueue *vq, bool want_kick)
  */
 static int next_available(struct virtqueue *vq)
 {
-	const uint16_t oldest = vq->held ? vq->mark.last_avail : vq->last_avail;
+	const uint16_t held = vq->held ? vq->last_avail - vq->mark.last_avail : 0;
 
 	if (vq->broken)
 		return -EPROTO;
@@ -156,7 +156,7 @@ static int next_available(struct virtqueue *vq)
 	/* Acquire: the ring entry and the descriptors are read after the index that announces them.
 	 */
 	vq->seen_avail = le16toh(__atomic_load_n(&vq->avail->idx, __ATOMIC_ACQUIRE));
-	if ((uint16_t)(vq->seen_avail - oldest) > vq->size)
+	if ((uint16_t)(vq->seen_avail - vq->last_avail) > vq->size - held)
 		return virtqueue_break(vq, -EPROTO);
 	return vq->last_avail != vq->seen_avail;
 }

@@ -120,7 +120,7 @@ void ring_check(const struct virtqueue *vq)
 	fuzz_check(!vq->held, "queue %u: completed chains are held back", vq->index);
 	fuzz_check((uint16_t)(vq->last_avail - vq->used_idx) <= 1, "queue %u: %u taken, %u used",
 		   vq->index, vq->last_avail, vq->used_idx);
-	fuzz_check(vq->broken || (uint16_t)(vq->seen_avail - vq->last_avail) <= 2 * vq->size,
+	fuzz_check(vq->broken || (uint16_t)(vq->seen_avail - vq->last_avail) <= vq->size,
 		   "queue %u: more is available than fits", vq->index);
 }
 
@@ -258,7 +258,7 @@ int second_pop(struct virtqueue *vq, struct virtqueue_chain *chain)
 	const uint16_t waiting = seen - vq->last_avail;
 	const bool looks = vq->budget && !vq->broken;
 	const uint16_t oldest = vq->held ? vq->mark.last_avail : vq->last_avail;
-	const bool too_many = (uint16_t)(seen - oldest) > vq->size;
+	const bool too_many = waiting > vq->size || (uint16_t)(seen - oldest) > vq->size;
 	enum verdict verdict = MALFORMED;
 	uint16_t head = 0;
 	int rc;

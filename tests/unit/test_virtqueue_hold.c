@@ -167,6 +167,20 @@ Test(virtqueue_hold, chains_that_are_held_are_not_the_drivers_yet)
 	cr_expect_not(virtqueue_finish(&vq, true));
 }
 
+Test(virtqueue_hold, an_index_that_goes_back_is_no_chain)
+{
+	struct virtqueue_chain chain;
+
+	for (uint16_t n = 0; n < 3; n++)
+		mock_submit_buffer(&driver, n, 8, WRITE);
+	take(0, 1);
+	hold_first(1, 1);
+	take(2, 1);
+	/* Behind what was taken, not behind what is held. */
+	mock_avail(&driver)->idx--;
+	cr_expect_eq(virtqueue_pop(&vq, &chain), -EPROTO);
+}
+
 Test(virtqueue_hold, one_interrupt_for_all)
 {
 	for (uint16_t n = 0; n < 3; n++)
