@@ -94,6 +94,13 @@ static unsigned int fill_chains(struct virtqueue *vq, struct delivery *delivery)
 	return chains;
 }
 
+/* A frame that nobody gets. A host that sends no others must not keep us from all else. */
+static void lose_frame(struct device *device, struct virtqueue *vq)
+{
+	net_count_error(device);
+	virtqueue_spend(vq);
+}
+
 /* Hands the frame over, or gives everything back. */
 static enum outcome finish_delivery(const struct device *device, struct virtqueue *vq,
 				    struct delivery *delivery)
@@ -176,12 +183,13 @@ static ssize_t read_tap(const struct net *net, const struct net_pair *pair, int 
 /* Nothing was read: why? */
 static void handle_tap_error(struct device *device, unsigned int pair, ssize_t rc)
 {
+	struct virtqueue *vq = &device->queues[net_rx_queue(pair)].vq;
 	struct net *net = device->state;
 
 	if (rc == -EAGAIN)
 		net->pair[pair].readable = false;
 	else if (rc == -EINVAL)
-		net_count_error(device); /* a kind of offload that no header can tell: is gone */
+		lose_frame(device, vq); /* a kind of offload that no header can tell: is gone */
 	else
 		net_lose_host(device, pair);
 }
@@ -229,7 +237,7 @@ static void receive_from_tap(struct device *device, unsigned int index)
 	if (outcome == NO_CHAINS && may_wait(pair, vq))
 		keep_frame(net, pair, pieces, in_chain, n);
 	else if (outcome != DELIVERED)
-		net_count_error(device);
+		lose_frame(device, vq);
 }
 
 /* False: it still waits. */
@@ -244,7 +252,7 @@ static bool deliver_kept(struct device *device, struct net_pair *pair, struct vi
 	if (outcome == NO_CHAINS && may_wait(pair, vq))
 		return false;
 	if (outcome != DELIVERED)
-		net_count_error(device);
+		lose_frame(device, vq);
 	pair->kept = 0;
 	return true;
 }
@@ -304,7 +312,7 @@ static bool handle_stream(struct device *device)
 		if (outcome == NO_CHAINS && may_wait(&net->pair[0], vq))
 			return true;
 		if (outcome != DELIVERED)
-			net_count_error(device);
+			lose_frame(device, vq);
 		net_stream_take(&net->stream);
 	}
 	return net->link_up;

@@ -338,6 +338,12 @@ void virtqueue_unpop(struct virtqueue *vq)
 	vq->budget++;
 }
 
+void virtqueue_spend(struct virtqueue *vq)
+{
+	if (vq->budget)
+		vq->budget--;
+}
+
 void virtqueue_push(struct virtqueue *vq, const struct virtqueue_chain *chain, uint32_t written)
 {
 	struct device_report_wire *report = vq->dma->report;

@@ -177,6 +177,9 @@ int virtqueue_pop(struct virtqueue *vq, struct virtqueue_chain *chain);
 /* Puts the chain that was popped last, and not pushed, back. */
 void virtqueue_unpop(struct virtqueue *vq);
 
+/* Work that took no chain was as much as a chain: the batch, if it is not over, is shorter by one. */
+void virtqueue_spend(struct virtqueue *vq);
+
 /* Completes @chain: @written bytes of its writable part were filled, from the front. */
 void virtqueue_push(struct virtqueue *vq, const struct virtqueue_chain *chain, uint32_t written);
 
