@@ -48,10 +48,14 @@ static uint64_t flips(void)
 	return __atomic_load_n(&flip.count, __ATOMIC_RELAXED);
 }
 
-/* Chains of a read each; with @indirect the first one is a table. */
+/*
+ * Chains of a read each; with @indirect the first one is a table. We have written the field ourselves, so
+ * CPU 1 must have its turn before the device looks: where the host has one CPU only, it would not.
+ */
 static void submit(struct queue *queue, bool indirect)
 {
 	const uint64_t table = queue->area + AREA_TABLE;
+	uint64_t before;
 
 	for (uint16_t i = 0; i < CHAINS; i++)
 		request_chain(queue, i, i * STRIDE, SECTOR);
@@ -64,6 +68,9 @@ static void submit(struct queue *queue, bool indirect)
 	}
 	for (uint16_t i = 0; i < CHAINS; i++)
 		queue_publish(queue, i * STRIDE);
+	before = flips();
+	while (flips() == before)
+		cpu_relax();
 	queue_notify(queue);
 }
 
