@@ -252,7 +252,7 @@ static int judge(const struct endurance *e, double seconds)
 
 	for (unsigned int i = 0; i < sizeof(watches) / sizeof(watches[0]); i++) {
 		rss = fmax(rss, series_growth(&watches[i]->rss));
-		fds = fmax(fds, series_rise(&watches[i]->fds));
+		fds = fmax(fds, fabs(series_rise(&watches[i]->fds)));
 	}
 	for (unsigned int i = 0; i < e->run.driver.nr_queues; i++)
 		wraps += e->run.driver.queues[i].wraps;
