@@ -17,9 +17,13 @@ static uint64_t take(struct fuzz_input *in, size_t bytes)
 	return value;
 }
 
+/* Asked most of all. */
 uint8_t fuzz_u8(struct fuzz_input *in)
 {
-	return (uint8_t)take(in, 1);
+	if (!in->left)
+		return 0;
+	in->left--;
+	return *in->at++;
 }
 
 uint16_t fuzz_u16(struct fuzz_input *in)
