@@ -85,7 +85,7 @@ start_qemu() {
 	# A buffer for translated code that is emptied now and then: each store into a page that had code
 	# is slow until all of that is gone, and memory of guests that ended is full of such pages. With
 	# less room too much is translated anew.
-	local accel=(-accel tcg,thread=multi,tb-size=128 -cpu max,-xsave -smp "$cpus")
+	local accel=(-accel tcg,thread=multi,tb-size=128 -cpu max,-xsave,-erms,-fsrm -smp "$cpus")
 	local console=(-chardev "file,id=log,path=$job/console.log")
 	local model=none append="console=ttyS0 reboot=t panic=-1 mitigations=off"
 
