@@ -8,6 +8,7 @@
 #     stdout <- cat <- pipe  <-  [QEMU] virtio port 2   <-  runner  <- command
 #     stderr <- cat <- pipe  <-  [QEMU] virtio port 3   <-  runner  <- command
 #     the terminal           <-> [QEMU] console hvc0    <-> command       (instead, if it is one)
+#     tick -> pipe           ->  [QEMU] virtio port 4   ->  runner
 #                                job/enter, commands    ->  runner
 #                                job/progress           <-  runner
 #
@@ -59,6 +60,18 @@ make_job() {
 	id -u >"$job/uid"
 	[ -z "$batch" ] || touch "$job/batch"
 	[ -z "$terminal" ] || touch "$job/terminal"
+	mkfifo "$job/tick.in" "$job/tick.out"
+}
+
+# Wakes the host now and then. QEMU 7.2 changes the interrupts of a CPU that enters or leaves a guest without
+# its lock, so that one that comes just then is lost until there is another one: a host that waits for
+# its timer alone would wait for ever. Ends when QEMU does.
+tick() {
+	local never
+	exec {never}<> <(:)
+	while echo; do
+		read -r -t 0.1 -u "$never" || true
+	done 2>/dev/null >"$job/tick.in"
 }
 
 # Our ends of the host's channels: fd_in, fd_out, fd_err.
@@ -84,10 +97,12 @@ start_qemu() {
 	#
 	# A buffer for translated code that is emptied now and then: each store into a page that had code
 	# is slow until all of that is gone, and memory of guests that ended is full of such pages. With
-	# less room too much is translated anew.
+	# less room too much is translated anew. For the same reason there is no ERMS: kernels would fill
+	# and copy pages by single bytes. And programs stay where they are, since translated code
+	# belongs to an address.
 	local accel=(-accel tcg,thread=multi,tb-size=128 -cpu max,-xsave,-erms,-fsrm -smp "$cpus")
 	local console=(-chardev "file,id=log,path=$job/console.log")
-	local model=none append="console=ttyS0 reboot=t panic=-1 mitigations=off"
+	local model=none append="console=ttyS0 reboot=t panic=-1 mitigations=off norandmaps"
 
 	if [ -n "$icount" ]; then
 		# Not sleep=off: it skips to the next timer whenever the machine is idle, and each
@@ -114,6 +129,10 @@ start_qemu() {
 	fi
 	channels+=(-device virtserialport,nr=2,name=stdout,chardev=out
 		-device virtserialport,nr=3,name=stderr,chardev=err)
+	# Where instructions are counted nothing may come from outside.
+	[ -n "$icount" ] ||
+		channels+=(-chardev "pipe,id=tick,path=$job/tick"
+			-device virtserialport,nr=4,name=tick,chardev=tick)
 
 	exec {alive}< <(
 		# The writing end; nobody uses it.
@@ -131,6 +150,10 @@ start_qemu() {
 			<&"$fd_in" >&"$fd_out" 2>"$job/qemu.log"
 	)
 	qemu=$!
+	if [ -z "$icount" ]; then
+		tick {fd_in}<&- {fd_out}>&- {fd_err}>&- {alive}<&- &
+		cats+=($!)
+	fi
 }
 
 begun() {

@@ -10,7 +10,8 @@ dt_pool=pool=1fe00000 # of the first device of a guest of 512 MiB; the payload t
 
 # Lines of 16 bytes, each its number; the payload knows them. 1 MiB.
 make_lines() {
-	seq -f '%015.0f' 0 65535 >"$1"
+	[ -e lines ] || seq 1000000000000000 1000000000065535 | cut -c 2- >lines
+	cp lines "$1"
 }
 
 # The same after the payload wrote sector 9, if this is the argument.
