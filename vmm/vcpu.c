@@ -100,7 +100,8 @@ static enum bus_result handle_mmio(const struct vcpu *vcpu)
 	return result;
 }
 
-static void handle_exit(struct vcpu *vcpu)
+/* False: the run is over, and this vCPU must not run again. */
+static bool handle_exit(struct vcpu *vcpu)
 {
 	struct kvm_run *run = vcpu->run;
 	enum bus_result result = BUS_HANDLED;
@@ -117,24 +118,26 @@ static void handle_exit(struct vcpu *vcpu)
 	case KVM_EXIT_SHUTDOWN:
 		ending_set(vcpu->ending, EXIT_STATUS_TRIPLE_FAULT, "vcpu %u: triple fault",
 			   vcpu->index);
-		break;
+		return false;
 	case KVM_EXIT_FAIL_ENTRY:
 		ending_set(vcpu->ending, EXIT_STATUS_VCPU, "vcpu %u: KVM_EXIT_FAIL_ENTRY: %#llx",
 			   vcpu->index,
 			   (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
-		break;
+		return false;
 	case KVM_EXIT_INTERNAL_ERROR:
 		ending_set(vcpu->ending, EXIT_STATUS_VCPU,
 			   "vcpu %u: KVM_EXIT_INTERNAL_ERROR: suberror %u", vcpu->index,
 			   run->internal.suberror);
-		break;
+		return false;
 	default:
 		ending_set(vcpu->ending, EXIT_STATUS_VCPU, "vcpu %u: unexpected KVM exit %u",
 			   vcpu->index, run->exit_reason);
+		return false;
 	}
-	if (result == BUS_ERROR)
-		ending_set(vcpu->ending, EXIT_STATUS_VCPU, "vcpu %u: device access failed",
-			   vcpu->index);
+	if (result != BUS_ERROR)
+		return true;
+	ending_set(vcpu->ending, EXIT_STATUS_VCPU, "vcpu %u: device access failed", vcpu->index);
+	return false;
 }
 
 static void note_halt(struct vcpu *vcpu)
@@ -179,7 +182,8 @@ static void *vcpu_thread(void *opaque)
 
 		if (!err) {
 			refusals = 0;
-			handle_exit(vcpu);
+			if (!handle_exit(vcpu))
+				break;
 		} else if (is_worth_another_try(vcpu, err, &refusals)) {
 			vcpu->run->immediate_exit = 0;
 			note_halt(vcpu);
