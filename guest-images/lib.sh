@@ -72,7 +72,8 @@ cache_fill() (
 	clean_up() {
 		# A job has its own process group, so that its children end with it.
 		[ -z "$job" ] || kill -- "-$job" 2>/dev/null || true
-		rm -rf "$scratch"
+		# Nobody waits for it: a kernel's tree is minutes of work for a disk that discards what is freed.
+		setsid rm -rf "$scratch" </dev/null >/dev/null 2>&1 &
 	}
 	trap clean_up EXIT
 	trap 'exit 130' INT
