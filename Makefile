@@ -32,10 +32,6 @@ CFLAGS   += -std=gnu17 -pthread -Wall -Wextra -Wshadow -Wvla -Wmissing-prototype
 ifneq ($(SANITIZE),)
 CFLAGS   += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 LDFLAGS  += -fsanitize=address,undefined
-# gcc needs half as long again with -O2.
-ifeq ($(FUZZ),)
-CFLAGS   += -O1
-endif
 endif
 
 # Counters of lines in a file that all processes map: see tests/check/coverage.

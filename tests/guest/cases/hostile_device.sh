@@ -41,14 +41,16 @@ milliseconds() {
 
 # It hears the console, and the guest answers. Emulated hosts have one CPU for all the floods together.
 expect_responsive() {
-	local i from took limit=6000
+	local i from took most=0 limit=6000
 	for ((i = 0; i < 3; i++)); do
 		from=$(milliseconds)
 		echo "$1-$i" >"$work/in"
 		wait_out "^answer-$1-$i"
 		took=$(($(milliseconds) - from))
 		[ "$took" -le "$limit" ] || fail "$1: an answer took $took ms"
+		[ "$took" -le "$most" ] || most=$took
 	done
+	echo "$1: answers within $most ms"
 }
 
 # lying_disks NAME SERIAL...: while they lie the honest disk and the guest go on, and minivmm answers.
