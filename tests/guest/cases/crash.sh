@@ -7,16 +7,37 @@
 crashes=$((8 * ${HOSTILE_SCALE:-1}))
 
 # crash_often WAY...: ends the only device process $crashes times, each time after a moment, in one
-# WAY after the other: a signal's name.
+# WAY after the other: a signal's name, or OOM.
 crash_often() {
 	local i pid ways=("$@")
 	for ((i = 0; i < crashes; i++)); do
 		pid=$(device_pids | head -n 1)
 		[ -n "$pid" ] || fail "no device process after $i ends"
-		kill "-${ways[i % ${#ways[@]}]}" "$pid"
+		end_process "${ways[i % ${#ways[@]}]}" "$pid"
 		wait_restarts $((i + 1))
 		sleep "0.$((RANDOM % 4))$((RANDOM % 10))"
 	done
+}
+
+# end_process WAY PID
+end_process() {
+	case $1 in
+	OOM) run_out_of_memory "$2" ;;
+	*) kill "-$1" "$2" ;;
+	esac
+}
+
+# run_out_of_memory PID: in $group there is none. Pages of the image that are not in memory must be, for its
+# next requests.
+run_out_of_memory() {
+	local i
+	echo "$1" >"$group/cgroup.procs"
+	for ((i = 0; i < 200; i++)); do
+		[ -e "/proc/$1" ] || return 0
+		dd if=disk iflag=nocache count=0 2>/dev/null
+		sleep 0.05
+	done
+	fail "device process $1 lives without memory"
 }
 
 # Until minivmm has told of $1 restarts.
@@ -56,6 +77,23 @@ case_crash_disk() {
 case_crash_disk_pci() {
 	crash_disk "SEGV ABRT SYS KILL" --restricted-dma --transport pci --sandbox off
 	expect_confined
+}
+
+# The kernel ends it for want of memory, in the midst of a request: a block device has a page cache.
+case_crash_disk_out_of_memory() {
+	group=/sys/fs/cgroup/minivmm-test-$$
+	[ "$(id -u)" -eq 0 ] || skip "only root can limit memory"
+	grep -qw memory /sys/fs/cgroup/cgroup.controllers || skip "no memory controller in /sys/fs/cgroup"
+	echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+	truncate -s 1M image
+	loop=$(losetup --find --show image)
+	trap 'kill -KILL "$vmm" 2>/dev/null || true; wait; losetup --detach "$loop"; rmdir "$group"' EXIT
+	ln -s "$loop" disk
+	mkdir "$group"
+	echo 0 >"$group/memory.max"
+	crash_disk OOM --restricted-dma
+	expect_confined
+	grep -qx "oom_kill $crashes" "$group/memory.events" || fail "$(cat "$group/memory.events")"
 }
 
 # All at once, twice in a row: the second time perhaps while they start.

@@ -41,7 +41,7 @@ milliseconds() {
 
 # It hears the console, and the guest answers. Emulated hosts have one CPU for all the floods together.
 expect_responsive() {
-	local i from took most=0 limit=6000
+	local i from took most=0 limit=4000
 	for ((i = 0; i < 3; i++)); do
 		from=$(milliseconds)
 		echo "$1-$i" >"$work/in"
