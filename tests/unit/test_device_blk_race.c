@@ -1,34 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 OR BSD-3-Clause */
 /* The header of a request that another vCPU changes while the device reads it: it is fetched once. */
-#include <pthread.h>
-
 #include "tests/unit/blk_bench.h"
+#include "tests/unit/flipper.h"
 
-#define FLIPS	     1000000u
 #define GOOD_SECTOR  7u
 #define OTHER_SECTOR 9u
 #define FAR_SECTOR   0x7fffffffffffffffull
-
-struct flipper {
-	uint64_t *field;
-	uint64_t good, bad;
-	unsigned int flips;
-	bool stop;
-};
-
-static void *flip(void *opaque)
-{
-	struct flipper *flipper = opaque;
-	uint64_t random = 1;
-
-	while (!__atomic_load_n(&flipper->stop, __ATOMIC_RELAXED)) {
-		random = random * 6364136223846793005ull + 1442695040888963407ull;
-		__atomic_store_n(flipper->field, random >> 63 ? flipper->bad : flipper->good,
-				 __ATOMIC_RELAXED);
-		__atomic_fetch_add(&flipper->flips, 1, __ATOMIC_RELAXED);
-	}
-	return NULL;
-}
 
 #define HEADER (MOCK_BASE + 0x100000)
 #define STATUS (MOCK_BASE + 0x101000)
@@ -43,19 +20,17 @@ static void make_request(struct mock_driver *driver)
 	mock_set_desc(table, 2, (struct virtq_desc){ STATUS, 1, W, 0 });
 }
 
-/* Reads over and over; how often each status came is counted in @seen. */
+/* Reads over and over, while 8 bytes at @offset of the header change; counts each status in @seen. */
 static void race(struct flipper *flipper, uint64_t sector, size_t offset, unsigned int seen[3])
 {
 	struct blk_bench b;
 	struct mock_driver *driver = &b.fe.queues[0];
-	pthread_t thread;
 
 	blk_bench_start(&b, blk_bench_file(SECTORS, 0), NULL, 1, 8);
 	make_request(driver);
 	*(uint64_t *)mock_ptr(driver, HEADER + 8) = htole64(sector);
-	flipper->field = mock_ptr(driver, HEADER + offset);
-	cr_assert_eq(pthread_create(&thread, NULL, flip, flipper), 0);
-	while (__atomic_load_n(&flipper->flips, __ATOMIC_RELAXED) < FLIPS || !seen[OK]) {
+	flipper_start(flipper, mock_ptr(driver, HEADER + offset), sizeof(uint64_t));
+	while (!flipper_done(flipper) || !seen[OK]) {
 		uint8_t *data = mock_ptr(driver, DATA);
 		uint8_t status;
 
@@ -70,8 +45,7 @@ static void race(struct flipper *flipper, uint64_t sector, size_t offset, unsign
 		cr_assert(data[0] == GOOD_SECTOR || data[0] == OTHER_SECTOR, "%u", data[0]);
 		cr_assert_eq(memcmp(data, data + 1, 511), 0);
 	}
-	__atomic_store_n(&flipper->stop, true, __ATOMIC_RELAXED);
-	pthread_join(thread, NULL);
+	flipper_stop(flipper);
 	mock_stop(&b.fe);
 }
 
