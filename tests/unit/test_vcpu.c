@@ -22,12 +22,13 @@ static struct kvm_run run;
 static struct ending ending;
 static struct bus bus;
 static struct vcpu vcpu;
+static scmp_filter_ctx filter;
 static int listener;
 
-static void start(void)
+static void set_up(void)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-
+	filter = seccomp_init(SCMP_ACT_ALLOW);
+	cr_assert_not_null(filter);
 	cr_assert_eq(ending_init(&ending), 0);
 	vcpu = (struct vcpu){ .index = 3,
 			      .fd = eventfd(0, EFD_CLOEXEC),
@@ -44,6 +45,15 @@ static void start(void)
 	cr_assert(listener >= 0);
 	cr_assert_eq(vcpu_start(&vcpu), 0);
 }
+
+static void tear_down(void)
+{
+	seccomp_release(filter);
+	close(vcpu.fd);
+	ending_destroy(&ending);
+}
+
+TestSuite(vcpu, .init = set_up, .fini = tear_down);
 
 static void expect_run(void)
 {
@@ -84,7 +94,6 @@ static void expect_end(int status, const char *reason)
 Test(vcpu, an_entry_that_fails)
 {
 	run.fail_entry.hardware_entry_failure_reason = 0x80000021;
-	start();
 	run_ends(KVM_EXIT_FAIL_ENTRY, 0);
 	expect_end(EXIT_STATUS_VCPU, "vcpu 3: KVM_EXIT_FAIL_ENTRY: 0x80000021");
 }
@@ -92,28 +101,24 @@ Test(vcpu, an_entry_that_fails)
 Test(vcpu, an_internal_error)
 {
 	run.internal.suberror = KVM_INTERNAL_ERROR_EMULATION;
-	start();
 	run_ends(KVM_EXIT_INTERNAL_ERROR, 0);
 	expect_end(EXIT_STATUS_VCPU, "vcpu 3: KVM_EXIT_INTERNAL_ERROR: suberror 1");
 }
 
 Test(vcpu, a_shutdown)
 {
-	start();
 	run_ends(KVM_EXIT_SHUTDOWN, 0);
 	expect_end(EXIT_STATUS_TRIPLE_FAULT, "vcpu 3: triple fault");
 }
 
 Test(vcpu, an_exit_that_nobody_knows)
 {
-	start();
 	run_ends(4711, 0);
 	expect_end(EXIT_STATUS_VCPU, "vcpu 3: unexpected KVM exit 4711");
 }
 
 Test(vcpu, an_error)
 {
-	start();
 	run_ends(0, EFAULT);
 	expect_end(EXIT_STATUS_VCPU, "vcpu 3: KVM_RUN: Bad address");
 }
@@ -121,7 +126,6 @@ Test(vcpu, an_error)
 /* The stand-in has no state that could be KVM_MP_STATE_UNINITIALIZED. */
 Test(vcpu, refusals_in_a_row)
 {
-	start();
 	for (int i = 0; i < 15; i++)
 		run_ends(0, EAGAIN);
 	run_ends(KVM_EXIT_INTR, 0);
@@ -132,7 +136,6 @@ Test(vcpu, refusals_in_a_row)
 
 Test(vcpu, interruptions_are_no_end)
 {
-	start();
 	run_ends(KVM_EXIT_INTR, 0);
 	run_ends(0, EINTR);
 	run_ends(KVM_EXIT_INTR, 0);
