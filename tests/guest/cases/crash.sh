@@ -87,7 +87,7 @@ case_crash_disk_out_of_memory() {
 	echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 	truncate -s 1M image
 	loop=$(losetup --find --show image)
-	trap 'kill -KILL "$vmm" 2>/dev/null || true; wait; losetup --detach "$loop"; rmdir "$group"' EXIT
+	trap 'kill -KILL "${vmm:-}" 2>/dev/null || true; wait; losetup --detach "$loop"; rmdir "$group"' EXIT
 	ln -s "$loop" disk
 	mkdir "$group"
 	echo 0 >"$group/memory.max"
